@@ -1,0 +1,143 @@
+package signet
+
+// Command is one change of a volume's tree, proposed by a mount and carried out by
+// every host in the same order. It holds everything that carrying it out needs:
+// times, sealed names, inode numbers. The types below are all there are; their
+// encoding belongs to package cluster/meta.
+type Command interface{ isCommand() }
+
+// Create makes an inode with one name: a file, directory, symlink, device, FIFO or
+// socket, by the type bits of Mode. An empty Name makes an orphan (O_TMPFILE).
+// If the name is taken the result is Exists and carries the inode that has it.
+type Create struct {
+	Parent Ino
+	Name   []byte // sealed under Parent
+	Ino    Ino    // from the range granted to this host
+	Mode   uint32
+	UID    uint32
+	GID    uint32
+	Rdev   uint32
+	Target []byte // of a symlink, sealed under Ino
+	Size   uint64 // of a symlink: length of the unsealed target
+	Time   Time
+}
+
+// Link gives an inode another name. An orphan may be linked once more (linkat of
+// O_TMPFILE) if it was made as one.
+type Link struct {
+	Ino    Ino
+	Parent Ino
+	Name   []byte
+	Time   Time
+}
+
+// Remove takes a name away: rmdir(2) if Dir, else unlink(2). The inode becomes an
+// orphan with its last name.
+type Remove struct {
+	Parent Ino
+	Name   []byte
+	Dir    bool
+	Time   Time
+}
+
+// Flags of Rename, as in renameat2(2).
+const (
+	RenameNoReplace = 1
+	RenameExchange  = 2
+)
+
+// Rename moves a name, atomically replacing what NewName led to (or exchanging the
+// two, or refusing, by Flags). Both names are sealed, each under its own parent.
+type Rename struct {
+	Parent    Ino
+	Name      []byte
+	NewParent Ino
+	NewName   []byte
+	Flags     uint32
+	Time      Time
+}
+
+// What SetAttr sets.
+const (
+	SetMode = 1 << iota
+	SetUID
+	SetGID
+	SetAtime
+	SetMtime
+	SetSize
+	SetCtime // to Ctime instead of Time
+)
+
+// SetAttr changes attributes. A smaller Size drops the extents beyond it, a larger
+// one leaves a hole.
+type SetAttr struct {
+	Ino   Ino
+	Set   uint32 // bits of SetMode...
+	Mode  uint32 // permission bits only
+	UID   uint32
+	GID   uint32
+	Size  uint64
+	Atime Time
+	Mtime Time
+	Ctime Time
+	Time  Time // becomes ctime
+}
+
+// Write names bytes that are already durable (or inline): the extents replace what
+// was there, and the file is at least Size long afterwards. Objects holds a row for
+// every object that the extents name and the log does not know yet. It fails with
+// Stale if an object was put under an ended session, before the collection horizon,
+// or under a ring older than its arc's last move: put again.
+type Write struct {
+	Ino       Ino
+	Size      uint64 // lower bound of the new size
+	Extents   []Extent
+	Objects   []Object
+	Mtime     Time
+	ClearSUID bool // clear set-uid and set-gid as write(2) by an ordinary user does
+	Punch     []Hole
+}
+
+// Hole is a range of a file to become zeros without taking space.
+type Hole struct{ Off, Len uint64 }
+
+// SetXattr sets an extended attribute; name and value are sealed. Flags are those
+// of setxattr(2): 1 create only, 2 replace only.
+type SetXattr struct {
+	Ino   Ino
+	Name  []byte
+	Value []byte
+	Flags uint32
+	Time  Time
+}
+
+// RemoveXattr removes an extended attribute.
+type RemoveXattr struct {
+	Ino  Ino
+	Name []byte
+	Time Time
+}
+
+// Drain carries out a further bounded step of a large change of Ino (a truncation
+// that left more extents than one command may touch). Result.More says whether
+// anything is left.
+type Drain struct{ Ino Ino }
+
+func (*Create) isCommand()      {}
+func (*Link) isCommand()        {}
+func (*Remove) isCommand()      {}
+func (*Rename) isCommand()      {}
+func (*SetAttr) isCommand()     {}
+func (*Write) isCommand()       {}
+func (*SetXattr) isCommand()    {}
+func (*RemoveXattr) isCommand() {}
+func (*Drain) isCommand()       {}
+
+// Result is a command's outcome as Apply computed it, the same on every host. Err
+// is OK or why nothing was changed.
+type Result struct {
+	Err   Kind
+	Index Index // of the log entry that carried the command
+	Attr  Attr  // of the inode made, linked, changed, removed or moved; with Exists, of the one in the way
+	More  bool  // a Drain of Attr.Ino is needed
+}

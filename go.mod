@@ -1,0 +1,3 @@
+module github.com/signetfs/signet
+
+go 1.26
