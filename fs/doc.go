@@ -1,0 +1,27 @@
+// Package fs gives the replicated state the meaning of POSIX: names, attributes,
+// handles, buffered writes, reads, and what the kernel may remember of all that.
+//
+// It speaks inode numbers, not paths, and knows neither the kernel's wire format
+// (package fs/fuse does) nor how state and objects are replicated (the ports Names
+// and Objects hide that). Contents, names, symlink targets and extended attributes
+// are sealed here, before they leave through a port.
+//
+// What it promises:
+//
+//   - An answer shows only what is released: what every other host would answer too
+//     (answer.go). The one exception is data a program on this host has written and
+//     not yet published: this host's programs see it at once, the others when it is
+//     published, at the latest when the file is closed or synced.
+//   - When Changed returns nil, the kernel of this host can no longer answer from
+//     before that batch (changed.go, reads.go).
+//   - An object is durable before the command that names it is proposed (flush.go).
+//   - Every call ends: with its result, or with an error when its deadline or the
+//     patience with an interrupt has run out (times.go).
+//
+// The main types are FS; node, the state shared by all open handles of one inode
+// on this host; and overlay, the bytes of a node that the log does not know yet.
+//
+// Locks, outermost first: node.flushing (held while a node's data is published or
+// cut, across waits), nodes.mu, node.mu (the overlay; never held across a wait),
+// budget.mu, gate.mu, reads.mu. None of them is held while the kernel is notified.
+package fs

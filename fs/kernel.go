@@ -1,0 +1,29 @@
+package fs
+
+import "github.com/signetfs/signet"
+
+// Kernel is what may be asked of the kernel's caches of this mount: to forget. It
+// is used from many goroutines at once; that an inode is not cached is no error.
+type Kernel interface {
+	// DropNames makes the kernel ask again for every name it knows. It never blocks. It
+	// fails on kernels that cannot do that; names then never get a lifetime.
+	DropNames() error
+	// DropAttr makes the kernel ask again for an inode's attributes. It never blocks.
+	DropAttr(ino signet.Ino)
+	// DropPages makes the kernel forget the cached bytes [off, off+n) of an inode, all
+	// from off on if n < 0, and its attributes. It blocks while a READ of one of those
+	// pages is unanswered, and while dirty pages of a writable mapping are written.
+	DropPages(ino signet.Ino, off, n int64)
+}
+
+// NoKernel is a Kernel that caches nothing: that of an FS which is not mounted.
+type NoKernel struct{}
+
+// DropNames does nothing.
+func (NoKernel) DropNames() error { return nil }
+
+// DropAttr does nothing.
+func (NoKernel) DropAttr(signet.Ino) {}
+
+// DropPages does nothing.
+func (NoKernel) DropPages(signet.Ino, int64, int64) {}

@@ -1,0 +1,34 @@
+package fs
+
+import "time"
+
+// Times of this room, each with its reason. Tests move them by the injected clock.
+const (
+	// callTimeout ends every call. An election and a lost lease take 2 s; a call that
+	// waits longer than this waits for something that will not come.
+	callTimeout = 30 * time.Second
+
+	// interruptGrace is how long a call goes on after its program was interrupted. The
+	// kernel does not tell a harmless signal from SIGKILL: too short, and programs see
+	// EINTR where no disk gives it; too long, and kill -9 seems not to work.
+	interruptGrace = time.Second
+
+	// cacheFor is how long the kernel may believe what was fresh. The change feed takes
+	// it back long before; it only bounds memory of things nobody changes.
+	cacheFor = time.Hour
+
+	// writeBackAfter is how old unpublished data gets before it is published without
+	// being asked to: what a local filesystem's journal takes too.
+	writeBackAfter = 5 * time.Second
+
+	// writeBackRetry is the pause after a background publication failed.
+	writeBackRetry = time.Second
+
+	// giveUpAfter is how long data of a closed file is kept when it cannot be published.
+	giveUpAfter = time.Minute
+
+	// readPatience is how long the change feed waits for a READ that reads from before a
+	// batch, until it has it read anew: a READ held up by a slow host must not hold up
+	// every change of the cluster.
+	readPatience = 50 * time.Millisecond
+)
