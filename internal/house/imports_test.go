@@ -39,7 +39,7 @@ var rooms = map[string][]string{
 	"internal/disk":     {"", pack, clock},
 	"internal/need":     {},
 	"internal/house":    {},
-	"internal/runtests":   {},
+	"internal/runtests": {},
 }
 
 // The shared rooms: small, without state, and of use to almost everybody.

@@ -1,0 +1,82 @@
+#!/bin/sh
+# The programs besides Go that the tests call, and the Debian packages that have them.
+#
+#   deps.sh install   install what is missing (root), after saying what
+#   deps.sh ensure    the same as root; as an ordinary user say what is missing and go on
+#   deps.sh race      succeed if the race detector can be used (it needs a C compiler)
+set -eu
+
+# program:package[:why]
+wanted='
+gcc:gcc:the race detector
+fusermount3:fuse3:mounting
+ip:iproute2:hosts as network namespaces
+nft:nftables:faults in the network
+getfattr:attr:extended attributes
+getfacl:acl:access control lists
+git:git:work on a mount
+mkfs.ext4:e2fsprogs:disks that fail
+mkfs.xfs:xfsprogs:disks that fail
+'
+
+has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
+
+missing() {
+	echo "$wanted" | while IFS=: read -r program package why; do
+		[ -n "$program" ] || continue
+		has "$program" || echo "$package"
+	done
+	[ -e /usr/include/stdlib.h ] || echo libc6-dev
+}
+
+install() {
+	if ! has apt-get; then
+		echo "This is not Debian: install by hand what these packages hold: $*" >&2
+		exit 1
+	fi
+	echo "Installing the Debian packages: $*"
+	DEBIAN_FRONTEND=noninteractive
+	export DEBIAN_FRONTEND
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "$@"
+}
+
+device() {
+	[ -e /dev/fuse ] && return
+	echo "There is no /dev/fuse: load the module (modprobe fuse), or pass the device into this container." >&2
+}
+
+lack=$(missing | sort -u | tr '\n' ' ')
+case ${1:-} in
+install)
+	if [ -z "$lack" ]; then
+		echo "Every Debian package that the tests need is there."
+	elif [ "$(id -u)" != 0 ]; then
+		echo "Missing Debian packages: $lack" >&2
+		echo "Install them as root: apt-get install $lack" >&2
+		exit 1
+	else
+		# shellcheck disable=SC2086 # a list of words
+		install $lack
+	fi
+	device
+	;;
+ensure)
+	if [ "$(id -u)" = 0 ]; then
+		# shellcheck disable=SC2086
+		[ -z "$lack" ] || install $lack
+	else
+		echo "Not root: tests that need network namespaces, mounts of other users or packet filters are skipped;"
+		echo "the list with reasons is at the end. Everything else runs."
+		[ -z "$lack" ] || echo "Missing Debian packages (as root: make deps): $lack"
+	fi
+	device
+	;;
+race)
+	has gcc && [ -e /usr/include/stdlib.h ]
+	;;
+*)
+	echo "usage: deps.sh install | ensure | race" >&2
+	exit 2
+	;;
+esac
