@@ -51,7 +51,8 @@ const (
 	Loop          Kind = 35 // a directory would become its own ancestor's child
 	Disk          Kind = 36 // the local disk failed
 	Busy          Kind = 37 // in use
-	KindEnd       Kind = 38 // one past the last; append before it
+	PastEnd       Kind = 38 // no data or hole there: beyond the end of the file
+	KindEnd       Kind = 39 // one past the last; append before it
 )
 
 var kindText = [KindEnd]string{
@@ -67,7 +68,7 @@ var kindText = [KindEnd]string{
 	NotSupported: "not supported", NoKey: "no key for this volume", BadToken: "token not valid",
 	BadPassphrase: "wrong passphrase or key", Draining: "still being carried out",
 	Closed: "shut down", Range: "buffer too small", Loop: "would be inside itself",
-	Disk: "disk failed", Busy: "in use",
+	Disk: "disk failed", Busy: "in use", PastEnd: "past the end",
 }
 
 func (k Kind) String() string {

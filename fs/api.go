@@ -119,7 +119,7 @@ func (f *FS) Flush(r *Request, h Handle) error { return errLater }
 func (f *FS) Fsync(r *Request, h Handle) error { return errLater }
 
 // Release ends a handle. It never fails and never waits for other hosts.
-func (f *FS) Release(h Handle) {}
+func (f *FS) Release(r *Request, h Handle) {}
 
 // Fallocate reserves (which only sets the size), punches or zeroes a range.
 func (f *FS) Fallocate(r *Request, h Handle, off, n uint64, mode uint32) error { return errLater }
@@ -151,7 +151,7 @@ func (f *FS) ReadDir(r *Request, h Handle, cookie uint64, plus bool, limit int, 
 func (f *FS) FsyncDir(r *Request, h Handle) error { return errLater }
 
 // ReleaseDir ends a directory's handle.
-func (f *FS) ReleaseDir(h Handle) {}
+func (f *FS) ReleaseDir(r *Request, h Handle) {}
 
 // StatFs tells how large and how full the volume is, from local state.
 func (f *FS) StatFs(r *Request) (Space, error) { return Space{}, errLater }

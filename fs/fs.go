@@ -36,9 +36,9 @@ type Handle uint64
 // Entry is an inode found or made under a name, and for how long the kernel may go
 // on believing that without asking.
 type Entry struct {
-	Attr    signet.Attr
-	NameFor time.Duration
-	AttrFor time.Duration
+	Attr     signet.Attr
+	EntryTTL time.Duration
+	AttrTTL  time.Duration
 }
 
 // OpenFlags tells the kernel how to treat an opened file.
