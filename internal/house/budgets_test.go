@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -179,22 +180,22 @@ func TestNothingLeftOpen(t *testing.T) {
 	enforce(t, leftOpen)
 	bites(t, leftOpen, []sample{
 		{"fs/a.go", "package x\n\n// " + openWords[0] + ": later\n", 1},
-		{"fs/a.go", "package x\n\n// All done.\n", 0},
+		{"fs/a.go", "package x\n\n// All done. A key is XX" + "XX-XX" + "XX.\n", 0},
 	})
 }
 
 // openWords are spelt apart so that this file does not break its own rule.
 var openWords = []string{"TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"}
 
+var openWord = regexp.MustCompile(`\b(` + strings.Join(openWords, "|") + `)\b`)
+
 // leftOpen finds comments that put something off.
 func leftOpen(s *source) []string {
 	var out []string
 	for _, g := range s.file.Comments {
 		for _, c := range g.List {
-			for _, w := range openWords {
-				if strings.Contains(c.Text, w) {
-					out = append(out, s.breach(c.Pos(), "a comment says %s: do it, or write an issue", w))
-				}
+			if w := openWord.FindString(c.Text); w != "" {
+				out = append(out, s.breach(c.Pos(), "a comment says %s: do it, or write an issue", w))
 			}
 		}
 	}

@@ -68,7 +68,6 @@ var foreign = map[string][]string{
 	"net/http":                               {"gateway", "cmd", "integration"},
 	"unsafe":                                 {"fs/fuse", "internal/disk", "integration"},
 	"testing":                                {"internal/need", "integration"}, // and every test and xxxtest package
-	"math/rand":                              {"bench", "integration"},         // and every test and xxxtest package
 }
 
 func TestImports(t *testing.T) {
@@ -141,7 +140,9 @@ func homeIs(pkg, home string) bool {
 func base(room string) string { return room[strings.LastIndexByte(room, '/')+1:] }
 
 // forTests says whether the file is a test or belongs to a package made for tests.
-func forTests(s *source) bool { return s.isTest() || strings.HasSuffix(s.room(), "test") }
+func forTests(s *source) bool {
+	return s.isTest() || strings.HasSuffix(s.room(), "test") || s.under("integration")
+}
 
 func mayUse(s *source, p string) bool {
 	best := ""
@@ -154,7 +155,7 @@ func mayUse(s *source, p string) bool {
 		return true
 	}
 	switch best {
-	case "testing", "math/rand", "crypto/tls":
+	case "testing", "crypto/tls":
 		if forTests(s) {
 			return true
 		}
@@ -180,8 +181,7 @@ func TestImportsBite(t *testing.T) {
 		{"integration/posix_test.go", use("github.com/hanwen/go-fuse/v2/fuse"), 1},
 		{"cluster/store/disk.go", use(module + "/crypto"), 1},
 		{"cluster/meta/apply.go", use(module + "/internal/clock"), 1},
-		{"cluster/meta/apply.go", use("math/rand/v2"), 1},
-		{"cluster/meta/apply_test.go", use("math/rand/v2"), 0},
+		{"integration/netlab/lab.go", use(module + "/internal/need"), 0},
 		{"cluster/meta/apply.go", use("go.etcd.io/raft/v3/raftpb"), 1},
 		{"cluster/consensus/log.go", use("go.etcd.io/raft/v3"), 0},
 		{"cluster/node.go", use(module + "/cluster/heal"), 0},

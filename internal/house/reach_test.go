@@ -23,7 +23,9 @@ var (
 	files  = regexp.MustCompile(`^(Open|OpenFile|OpenInRoot|OpenRoot|Create|CreateTemp|ReadFile|WriteFile|ReadDir|Mkdir|MkdirAll|MkdirTemp|Rename|Remove|RemoveAll|Link|Symlink|Truncate|Chmod|Chtimes|Stat|Lstat|DirFS|CopyFS)$`)
 	exits  = regexp.MustCompile(`^(Exit|Getenv|LookupEnv|Environ|Setenv|Unsetenv)$`)
 	skips  = regexp.MustCompile(`^(Skip|Skipf|SkipNow)$`)
-	anyOf  = regexp.MustCompile(`.`)
+	// All but what takes or names a source that somebody seeded.
+	draws = regexp.MustCompile(`^(Int|Uint|Float|NormFloat|ExpFloat|Perm|Shuffle|Seed|N$|Read)`)
+	anyOf = regexp.MustCompile(`.`)
 )
 
 // reaches are the seams of the house: everything else gets its clock, randomness,
@@ -33,10 +35,12 @@ var reaches = []reach{
 	{"time", waits, []string{"internal/clock", "internal/runtests", "cmd", "integration", "bench"}, true, "time comes from internal/clock"},
 	{"context", limits, []string{"internal/clock", "internal/runtests", "cmd", "integration", "bench"}, true, "deadlines come from clock.WithTimeout"},
 	{"crypto/rand", anyOf, []string{"cmd", "integration", "bench"}, true, "randomness is handed in as an io.Reader"},
+	{"math/rand", draws, []string{"cmd", "integration", "bench"}, true, "randomness is handed in, seeded"},
+	{"math/rand/v2", draws, []string{"cmd", "integration", "bench"}, true, "randomness is handed in, seeded"},
 	{"syscall", errnos, []string{"fs/fuse", "internal/disk", "cmd", "integration"}, false, "errno lives at the edges, kinds inside"},
 	{"golang.org/x/sys/unix", errnos, []string{"fs/fuse", "internal/disk", "cmd", "integration"}, false, "errno lives at the edges, kinds inside"},
 	{"os", files, []string{"fs/fuse", "internal/disk", "internal/house", "internal/need", "internal/runtests", "cmd", "integration", "bench"}, true, "only internal/disk opens files"},
-	{"os", exits, []string{"fs/fuse", "internal/need", "internal/runtests", "cmd", "integration", "bench"}, true, "only commands read the environment or end the process"},
+	{"os", exits, []string{"fs/fuse", "internal/disk", "internal/need", "internal/runtests", "cmd", "integration", "bench"}, true, "only commands read the environment or end the process"},
 	{"net", regexp.MustCompile(`^(Dial.*|Dialer)$`), []string{"cmd", "integration", "bench"}, true, "the dialer is handed in"},
 }
 
@@ -55,6 +59,8 @@ func TestReach(t *testing.T) {
 		{"fs/fuse/errno.go", "package x\nimport \"syscall\"\nvar e = syscall.ENOENT\n", 0},
 		{"crypto/a.go", "package x\nimport \"crypto/rand\"\nvar r = rand.Reader\n", 1},
 		{"crypto/a_test.go", "package x\nimport \"crypto/rand\"\nvar r = rand.Reader\n", 0},
+		{"wire/backoff.go", "package x\nimport \"math/rand/v2\"\nvar n = rand.IntN(3)\n", 1},
+		{"wire/backoff.go", "package x\nimport \"math/rand/v2\"\nvar r = rand.New(rand.NewPCG(1, 2))\n", 0},
 		{"cluster/store/disk.go", "package x\nimport \"os\"\nvar f, e = os.OpenFile(\"\", 0, 0)\n", 1},
 		{"cluster/store/disk.go", "package x\nimport \"os\"\nvar e = os.ErrNotExist\n", 0},
 		{"cluster/store/disk.go", "package x\nimport \"os\"\nfunc f() { os.Exit(1) }\n", 1},
@@ -86,6 +92,30 @@ func reached(s *source) []string {
 		return true
 	})
 	return out
+}
+
+// TestMetaIsPure: Apply must give the same bytes on every host, so not even a seeded
+// source of randomness or a clock that was handed in may come near it.
+func TestMetaIsPure(t *testing.T) {
+	t.Parallel()
+	impure := func(s *source) (out []string) {
+		if !s.under("cluster/meta", "cluster/ring", "fs/extent") || forTests(s) {
+			return nil
+		}
+		for _, im := range s.file.Imports {
+			switch p := strings.Trim(im.Path.Value, `"`); p {
+			case "math/rand", "math/rand/v2", "crypto/rand", "hash/maphash", "net", "os":
+				out = append(out, s.breach(im.Pos(), "a pure room imports %s", p))
+			}
+		}
+		return out
+	}
+	enforce(t, impure)
+	bites(t, impure, []sample{
+		{"cluster/meta/apply.go", "package x\nimport _ \"math/rand/v2\"\n", 1},
+		{"cluster/meta/apply_test.go", "package x\nimport _ \"math/rand/v2\"\n", 0},
+		{"cluster/store/disk.go", "package x\nimport _ \"os\"\n", 0},
+	})
 }
 
 func TestNoDotImports(t *testing.T) {

@@ -1,0 +1,4 @@
+package netlab
+
+// Sweep is sweep, for the tests.
+var Sweep = sweep
