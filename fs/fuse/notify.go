@@ -1,0 +1,68 @@
+package fuse
+
+import (
+	"math"
+	"syscall"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
+)
+
+// The notifications we send. Each is one write of a header whose error field holds
+// the code and whose unique is 0, and a body.
+const (
+	notifyInvalInode = 2
+	notifyIncEpoch   = 8
+	incEpochMinor    = 44 // the protocol version 7.44 that introduced it
+)
+
+var _ fs.Kernel = (*server)(nil)
+
+// DropNames has the kernel ask again for every name it knows: it raises the epoch of
+// the mount, and names of an older epoch count as expired. It takes no lock of the
+// kernel's, so it does not wait for requests of ours; notifications about a single
+// name do (they take the lock of its directory).
+func (s *server) DropNames() error {
+	if s.kernel.minor < incEpochMinor {
+		return signet.Errorf(signet.NotSupported, "drop names", "", "the kernel speaks FUSE 7.%d, and forgetting names at once came with 7.%d", s.kernel.minor, incEpochMinor)
+	}
+	return s.notify(notifyIncEpoch, nil)
+}
+
+// DropAttr has the kernel ask again for the attributes of an inode. It never waits.
+func (s *server) DropAttr(ino signet.Ino) { s.invalInode(ino, -1, 0) }
+
+// DropPages has the kernel forget pages, and the attributes with them.
+func (s *server) DropPages(ino signet.Ino, off, n int64) {
+	if n < 0 {
+		n = 0 // the protocol's word for "to the end"
+	} else if n == 0 {
+		s.DropAttr(ino)
+		return
+	}
+	s.invalInode(ino, min(off, math.MaxInt64-n), n)
+}
+
+func (s *server) invalInode(ino signet.Ino, off, n int64) {
+	var body [24]byte
+	native.PutUint64(body[0:], uint64(ino))
+	native.PutUint64(body[8:], uint64(off))
+	native.PutUint64(body[16:], uint64(n))
+	if err := s.notify(notifyInvalInode, body[:]); err != nil {
+		s.log.Error("fuse: the kernel did not take a notification", "inode", ino, "off", off, "len", n, "err", err)
+	}
+}
+
+// notify sends one notification. That the kernel does not know the inode, or the
+// mount at all any more, means that nothing is cached.
+func (s *server) notify(code uint32, body []byte) error {
+	var buf [outHeaderSize + 24]byte
+	msg := append(buf[:outHeaderSize], body...)
+	native.PutUint32(msg[0:], uint32(len(msg)))
+	native.PutUint32(msg[4:], code)
+	err := s.conn.write(msg)
+	if err == syscall.ENOENT || err == syscall.ENODEV || err == syscall.ENOTCONN {
+		return nil
+	}
+	return err
+}

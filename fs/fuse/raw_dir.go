@@ -1,0 +1,48 @@
+package fuse
+
+import (
+	gofuse "github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
+)
+
+// Directories: listings.
+
+// What the shortest entry of a listing takes in an answer.
+const (
+	minDirent     = 32
+	minDirentPlus = minDirent + 128
+)
+
+func (f *raw) OpenDir(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut) gofuse.Status {
+	fh, err := f.fs.OpenDir(f.req(&in.InHeader), signet.Ino(in.NodeId))
+	out.Fh = uint64(fh)
+	return f.done(&in.InHeader, err)
+}
+
+func (f *raw) ReadDir(_ <-chan struct{}, in *gofuse.ReadIn, out *gofuse.DirEntryList) gofuse.Status {
+	limit := int(in.Size)/minDirent + 1
+	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, false, limit, func(e fs.DirEntry) bool {
+		return out.AddDirEntry(gofuse.DirEntry{Name: e.Name, Ino: uint64(e.Ino), Mode: e.Mode, Off: e.Cookie})
+	}))
+}
+
+func (f *raw) ReadDirPlus(_ <-chan struct{}, in *gofuse.ReadIn, out *gofuse.DirEntryList) gofuse.Status {
+	limit := int(in.Size)/minDirentPlus + 1
+	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, true, limit, func(e fs.DirEntry) bool {
+		to := out.AddDirLookupEntry(gofuse.DirEntry{Name: e.Name, Ino: uint64(e.Ino), Mode: e.Mode, Off: e.Cookie})
+		if to != nil && e.Entry.Attr.Ino != 0 {
+			setEntry(to, &e.Entry)
+		}
+		return to != nil
+	}))
+}
+
+func (f *raw) ReleaseDir(in *gofuse.ReleaseIn) {
+	f.fs.ReleaseDir(f.req(&in.InHeader), fs.Handle(in.Fh))
+}
+
+func (f *raw) FsyncDir(_ <-chan struct{}, in *gofuse.FsyncIn) gofuse.Status {
+	return f.done(&in.InHeader, f.fs.FsyncDir(f.req(&in.InHeader), fs.Handle(in.Fh)))
+}
