@@ -80,4 +80,5 @@ type Change struct {
 type Batch struct {
 	Index   Index
 	Changes []Change
+	All     bool // the state jumped here: anything may have changed
 }

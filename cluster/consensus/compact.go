@@ -1,0 +1,82 @@
+package consensus
+
+import (
+	"time"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/cluster/meta"
+)
+
+// When the tables are flushed and the log is cut. Replaying maxReplay entries takes well
+// below a second; keepEntries let a host that was away for a moment catch up from the
+// log instead of a snapshot.
+const (
+	maxReplayEntries = 10_000
+	maxReplayBytes   = 32 << 20
+	keepEntries      = 20_000
+	flushEvery       = 30 * time.Second
+)
+
+// kept counts what a restart would have to replay.
+type kept struct {
+	entries int
+	bytes   int
+	flush   chan struct{}
+}
+
+// keep notes entries applied since the last flush.
+func (n *Node) keep(batch []meta.Entry) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.kept.entries += len(batch)
+	for i := range batch {
+		n.kept.bytes += len(batch[i].Data)
+	}
+	if n.kept.entries >= maxReplayEntries || n.kept.bytes >= maxReplayBytes {
+		select {
+		case n.kept.flush <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// compactLoop flushes the tables now and then and cuts the log below what is flushed.
+func (n *Node) compactLoop() {
+	ticker := n.clock.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-ticker.C():
+		case <-n.kept.flush:
+		}
+		if err := n.compact(); err != nil {
+			n.failed(err)
+			return
+		}
+	}
+}
+
+func (n *Node) compact() error {
+	n.mu.Lock()
+	idle := n.kept.entries == 0
+	n.kept.entries, n.kept.bytes = 0, 0
+	n.mu.Unlock()
+	if idle {
+		return nil
+	}
+	durable, err := n.State().Flush()
+	if err != nil {
+		return err
+	}
+	n.step("tables.flushed")
+	if durable.Index <= keepEntries {
+		return nil
+	}
+	err = n.log.compact(uint64(durable.Index - keepEntries))
+	if signet.KindOf(err) == signet.Other {
+		return nil // already below the log's beginning: a snapshot came in between
+	}
+	return err
+}

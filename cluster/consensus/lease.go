@@ -1,0 +1,265 @@
+package consensus
+
+import (
+	"time"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/cluster/meta"
+	"github.com/signetfs/signet/internal/clock"
+)
+
+// leadershipChanged implements driverEvents.
+func (n *Node) leadershipChanged(l leadership) {
+	now := n.clock.Now()
+	n.mu.Lock()
+	was := n.lead
+	n.lead = l
+	if l.self && (!was.self || was.term != l.term) {
+		n.ledger.lead(l.term, now)
+	} else if !l.self {
+		n.ledger.follow()
+	}
+	close(n.leadMoved)
+	n.leadMoved = make(chan struct{})
+	n.mu.Unlock()
+	n.logger.Info("leadership", "term", l.term, "leader", uint64(l.leader))
+	n.proposer.leaderMoved()
+	n.askLease()
+}
+
+// heartbeatConfirmed implements driverEvents.
+func (n *Node) heartbeatConfirmed(sent time.Time) {
+	n.mu.Lock()
+	if sent.After(n.ledger.confirmed) && n.ledger.leading {
+		n.ledger.confirmed = sent
+	}
+	// The leader's own lease counts from the heartbeat, like everybody's from the question.
+	if n.ledger.leading && n.ledger.floor > 0 && n.acked.Index >= n.ledger.floor {
+		n.leaseUntil(sent.Add(n.times.Lease))
+	}
+	n.mu.Unlock()
+}
+
+// leaseUntil notes a lease. The caller holds n.mu.
+func (n *Node) leaseUntil(t time.Time) {
+	if !t.After(n.lease) {
+		return
+	}
+	n.lease = t
+	close(n.leased)
+	n.leased = make(chan struct{})
+}
+
+// notePublished tells the ledger what the leader has published.
+func (n *Node) notePublished(end meta.Position, batch []meta.Entry) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.ledger
+	if l.leading && l.floor == 0 && end.Term == l.term {
+		for _, e := range batch {
+			if e.Term == l.term {
+				l.floor = e.Index
+				break
+			}
+		}
+	}
+	l.publish(end.Index)
+}
+
+// ackedUpTo notes that this host has acked all up to end, and tells the leader.
+func (n *Node) ackedUpTo(end meta.Position) {
+	n.mu.Lock()
+	n.acked = end
+	lead := n.lead
+	ack := n.ack()
+	n.mu.Unlock()
+	switch {
+	case lead.self:
+		n.Acked(ack)
+	case lead.leader != 0:
+		n.config.Transport.SendAck(lead.leader, ack)
+	}
+}
+
+// ack returns what this host has acked. The caller holds n.mu.
+func (n *Node) ack() Ack {
+	return Ack{Host: n.host, Start: n.config.Start, Acked: n.acked.Index, Digest: n.acked.Digest}
+}
+
+// Acked takes a host's acknowledgement. It has an effect on the leader only. What was
+// acked is committed, so it does not matter in which term.
+func (n *Node) Acked(a Ack) {
+	n.mu.Lock()
+	if n.ledger.leading {
+		n.ledger.ack(a.Host, a.Start, a.Acked, n.clock.Now())
+	}
+	n.mu.Unlock()
+	n.releaseMore()
+}
+
+// releaseMore releases what may be released and tells every host.
+func (n *Node) releaseMore() {
+	now := n.clock.Now()
+	n.mu.Lock()
+	if !n.ledger.leading {
+		n.mu.Unlock()
+		return
+	}
+	before := n.ledger.released
+	released, again := n.ledger.release(n.known, now)
+	if !again.IsZero() {
+		n.releaseTimer.Reset(again.Sub(now))
+	}
+	term, known := n.ledger.term, n.known
+	n.mu.Unlock()
+	if released <= before {
+		return
+	}
+	n.rows.release(released)
+	r := Release{Term: term, Leader: n.host, Released: released}
+	for _, h := range known {
+		if h != n.host {
+			n.config.Transport.SendRelease(h, r)
+		}
+	}
+}
+
+// Released takes the leader's word of what is released. A deposed leader's word is as
+// good: it releases only what every lease holder has acked.
+func (n *Node) Released(r Release) { n.rows.release(r.Released) }
+
+// Grant answers a host's request for a lease.
+func (n *Node) Grant(r LeaseRequest) LeaseGrant {
+	now := n.clock.Now()
+	n.mu.Lock()
+	g := LeaseGrant{Term: n.lead.term, Leader: n.lead.leader, Released: n.ledger.released}
+	if !n.lead.self {
+		g.Released = 0
+		n.mu.Unlock()
+		return g
+	}
+	g.Granted = n.ledger.grant(r.Host, r.Start, r.Acked, now)
+	n.reports[r.Host] = Report{LeaseRequest: r, At: now}
+	n.mu.Unlock()
+	n.releaseMore()
+	return g
+}
+
+// leaseLoop asks for this host's lease, again and again.
+func (n *Node) leaseLoop() {
+	ticker := n.clock.NewTicker(n.times.Renew)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-ticker.C():
+		case <-n.askNow:
+		}
+		n.renew()
+	}
+}
+
+// askLease has the lease asked for at once.
+func (n *Node) askLease() {
+	select {
+	case n.askNow <- struct{}{}:
+	default:
+	}
+}
+
+// renew asks the leader for a lease. Questions overlap: a leader that does not answer
+// must not keep a new one from being asked.
+func (n *Node) renew() {
+	n.mu.Lock()
+	lead := n.lead
+	busy := n.asking >= maxAsking
+	if !busy {
+		n.asking++
+	}
+	n.mu.Unlock()
+	if busy {
+		return
+	}
+	ask := func() {
+		defer func() {
+			n.mu.Lock()
+			n.asking--
+			n.mu.Unlock()
+		}()
+		n.ask(lead)
+	}
+	if lead.leader == 0 || lead.self {
+		ask() // nothing that could block
+		return
+	}
+	n.loops.Go(ask)
+}
+
+// maxAsking bounds the questions for a lease that are under way.
+const maxAsking = 4
+
+func (n *Node) ask(lead leadership) {
+	if lead.leader == 0 {
+		return
+	}
+	asked := n.clock.Now()
+	r := n.report()
+	if lead.self {
+		n.Grant(r) // its own lease comes from confirmed heartbeats; this is the report
+		return
+	}
+	ctx, cancel := clock.WithTimeout(n.ctx, n.clock, n.times.Lease)
+	defer cancel()
+	g, err := n.config.Transport.Lease(ctx, lead.leader, r)
+	if err != nil {
+		return
+	}
+	n.mu.Lock()
+	if g.Granted {
+		n.leaseUntil(asked.Add(n.times.Lease))
+	}
+	n.mu.Unlock()
+	if g.Released > 0 {
+		n.rows.release(g.Released)
+	}
+}
+
+// report returns what this host tells the leader.
+func (n *Node) report() LeaseRequest {
+	r := LeaseRequest{Reader: n.rows.oldest(), Session: n.Session()}
+	n.mu.Lock()
+	r.Ack = n.ack()
+	n.mu.Unlock()
+	if n.config.Report != nil {
+		n.config.Report(&r)
+	}
+	return r
+}
+
+// hostsMayHaveChanged reads anew which hosts may hold leases.
+func (n *Node) hostsMayHaveChanged() {
+	r := n.Reader(signet.ClusterGroup)
+	defer r.Close()
+	hosts, err := r.Hosts()
+	if err != nil {
+		n.failed(err)
+		return
+	}
+	var known []signet.HostID
+	for _, h := range hosts {
+		if h.State != meta.HostRemoved {
+			known = append(known, h.ID)
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known = known
+}
+
+// Leased says until when this host may answer from its own copy, and whether it may now.
+func (n *Node) Leased() (until time.Time, now bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lease, n.clock.Now().Before(n.lease)
+}
