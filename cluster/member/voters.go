@@ -55,12 +55,12 @@ func Plan(all []Candidate) []signet.HostID {
 	want := Voters(eligible)
 	if len(living) < want {
 		want = Voters(len(living))
-		if want < len(now) || want == 0 {
+		if want < len(now) {
 			return keep(now) // fewer living than voters: nobody to replace the dead with
 		}
 	}
 	chosen := choose(living, want)
-	if len(chosen) < want {
+	if len(chosen) < want || want == 0 {
 		return keep(now)
 	}
 	return chosen
