@@ -27,6 +27,7 @@ type Init struct {
 // earlier starts end. Result.Index is the session's id: its own index, or that of the
 // session which this start of the host has already. It fails with Stale if Start is
 // lower than one that the log has seen: the host runs from an old copy of its state.
+// It fails with TooBusy for the second of two in one entry, which would have one id.
 type OpenSession struct {
 	Host  signet.HostID
 	Start uint64
@@ -149,7 +150,7 @@ type AddSlot struct{ Slot NewSlot }
 // NewSlot is a wrapped volume key.
 type NewSlot struct {
 	Kind  uint8         // passphrase, host, recovery key: package crypto says
-	Host  signet.HostID // whose slot it is, if it is a host's; 0 in Init: the first host's
+	Host  signet.HostID // whose slot it is, if it is a host's, else 0; in Init the first host is 1
 	Label string
 	Data  []byte // opaque
 }
