@@ -36,9 +36,8 @@ func (h *Host) Dir() string { return h.dir }
 
 func (h *Host) logs() string { return filepath.Join(h.dir, "log") }
 
-// hostSetup makes a host's mounts private, shows it its own processes, and names it.
-const hostSetup = `mount --make-rprivate /
-mount -t proc proc /proc
+// hostSetup shows a host its own processes, and names it.
+const hostSetup = `mount -t proc proc /proc
 echo host%d >/proc/sys/kernel/hostname`
 
 // boot starts the host's first process and plugs the host in.

@@ -28,7 +28,7 @@ cat <&3 >/dev/null &
 echo ready
 wait $!`
 
-// startKeeper starts a keeper in new namespaces.
+// startKeeper starts a keeper in new namespaces, by the flags of clone(2).
 func startKeeper(flags uintptr, setup string) (*keeper, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -45,7 +45,16 @@ func startKeeper(flags uintptr, setup string) (*keeper, error) {
 		w.Close()
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	err = inThread(func() error {
+		if flags&syscall.CLONE_NEWNS != 0 {
+			cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWNS
+			if err := ownMounts(); err != nil {
+				return err
+			}
+		}
+		return cmd.Start()
+	})
+	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("new namespaces: %w", err)
 	}

@@ -37,6 +37,13 @@ func enter(pid int, which []string) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil { // or the kernel refuses to change mounts
 		return fmt.Errorf("unshare: %w", err)
 	}
+	// Entering a mount namespace leads to its own root, which is not ours when the
+	// test runs in a chroot.
+	root, err := os.Open("/proc/" + strconv.Itoa(pid) + "/root")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	files := make([]*os.File, 0, len(which))
 	defer func() {
 		for _, f := range files {
@@ -55,5 +62,57 @@ func enter(pid int, which []string) error {
 			return fmt.Errorf("enter %s namespace: %w", which[i], err)
 		}
 	}
+	return rootAt(root)
+}
+
+// rootAt makes a directory the root of the current thread.
+func rootAt(dir *os.File) error {
+	if err := unix.Fchdir(int(dir.Fd())); err != nil {
+		return fmt.Errorf("change to the root: %w", err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return fmt.Errorf("change the root: %w", err)
+	}
 	return nil
+}
+
+// ownMounts gives the current thread mounts of its own that neither show elsewhere nor
+// change when others do.
+func ownMounts() error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare mounts: %w", err)
+	}
+	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if err != unix.EINVAL {
+		return err
+	}
+	// Our root is no mount point: the test runs in a chroot. Step out of it for a moment.
+	root, err := os.Open("/")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	inner, err := os.MkdirTemp("", "")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(inner)
+	if err := unix.Chroot(inner); err != nil { // now the current directory lies outside the root
+		return err
+	}
+	if err := unix.Fchdir(int(root.Fd())); err != nil {
+		return err
+	}
+	for range 100 { // levels; at the top it stays where it is
+		if err := unix.Chdir(".."); err != nil {
+			return err
+		}
+	}
+	if err := unix.Chroot("."); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	return rootAt(root)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -88,13 +89,22 @@ func parse(name string, text []byte) (*source, error) {
 	return &source{name: name, lines: n, fset: fset, file: f}, nil
 }
 
-// house parses every Go file of the module but those of nested modules, of
-// testdata, and below dot or underscore directories.
+// house returns every Go file of the module.
 func house(t *testing.T) []*source {
 	t.Helper()
-	root, err := filepath.Abs("../..")
+	all, err := readAll()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// readAll parses every Go file of the module, once, but those of nested modules, of
+// testdata, and below dot or underscore directories.
+var readAll = sync.OnceValues(func() ([]*source, error) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return nil, err
 	}
 	var all []*source
 	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -116,20 +126,14 @@ func house(t *testing.T) []*source {
 			return err
 		}
 		s, err := parse(filepath.ToSlash(rel), text)
-		if err != nil {
-			return err
-		}
 		all = append(all, s)
-		return nil
+		return err
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil && len(all) < 8 {
+		err = fmt.Errorf("found %d Go files below %s: this cannot be the whole module", len(all), root)
 	}
-	if len(all) < 8 {
-		t.Fatalf("found %d Go files below %s: this cannot be the whole module", len(all), root)
-	}
-	return all
-}
+	return all, err
+})
 
 func skipDir(root, p, name string) error {
 	if p == root {

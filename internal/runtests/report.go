@@ -38,6 +38,7 @@ type report struct {
 	skipped []string
 	passed  int
 	broken  int
+	unbuilt int
 	failed  bool
 }
 
@@ -100,6 +101,7 @@ func (r *report) addPackage(e event) {
 	case "build-output":
 		r.say("%s", e.Output)
 	case "build-fail":
+		r.unbuilt++
 		r.failed = true
 	case "fail":
 		r.failed = true
@@ -170,6 +172,10 @@ func (r *report) summary() bool {
 	if r.failed {
 		verdict = "FAILED"
 	}
-	r.say("\n%s: %d tests passed, %d failed, %d skipped\n", verdict, r.passed, r.broken, len(r.skipped))
+	r.say("\n%s: %d tests passed, %d failed, %d skipped", verdict, r.passed, r.broken, len(r.skipped))
+	if r.unbuilt > 0 {
+		r.say("; %d packages did not build", r.unbuilt)
+	}
+	r.say("\n")
 	return r.failed
 }

@@ -82,7 +82,7 @@ func TestBuildFailure(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	var out strings.Builder
 	failed, err := run([]string{"./..."}, &out)
-	if err != nil || !failed || !strings.Contains(out.String(), "a_test.go:2") {
+	if err != nil || !failed || !strings.Contains(out.String(), "a_test.go:2") || !strings.Contains(out.String(), "1 packages did not build") {
 		t.Errorf("failed %v, error %v:\n%s", failed, err, out.String())
 	}
 }
