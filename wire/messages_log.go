@@ -79,7 +79,7 @@ func (m *Accepted) Decode(d *pack.Decoder) {
 type Lease struct {
 	Group       signet.Group
 	Host        signet.HostID
-	Term        uint64
+	Start       uint64        // counts the starts of the host: what an earlier one said is void
 	Acked       signet.Index  // acknowledged: applied here, and the kernel has forgotten
 	Digest      signet.Digest // chain over the batches up to Acked
 	Reader      signet.Index  // the oldest index that a reader uses
@@ -96,7 +96,7 @@ func (m *Lease) AppendTo(e *pack.Encoder) {
 	e.Array(12)
 	e.Uint(uint64(m.Group))
 	e.Uint(uint64(m.Host))
-	e.Uint(m.Term)
+	e.Uint(m.Start)
 	e.Uint(uint64(m.Acked))
 	e.Bytes(m.Digest[:])
 	e.Uint(uint64(m.Reader))
@@ -119,7 +119,7 @@ func (m *Lease) Decode(d *pack.Decoder) {
 	d.ArrayExact(12)
 	m.Group = signet.Group(d.Uint32())
 	m.Host = signet.HostID(d.Uint())
-	m.Term = d.Uint()
+	m.Start = d.Uint()
 	m.Acked = signet.Index(d.Uint())
 	d.Fixed(m.Digest[:])
 	m.Reader = signet.Index(d.Uint())
@@ -188,7 +188,7 @@ func (m *Release) Decode(d *pack.Decoder) {
 type Ack struct {
 	Group  signet.Group
 	Host   signet.HostID
-	Term   uint64
+	Start  uint64 // as in Lease
 	Acked  signet.Index
 	Digest signet.Digest // chain over the batches up to Acked
 }
@@ -198,7 +198,7 @@ func (m *Ack) AppendTo(e *pack.Encoder) {
 	e.Array(5)
 	e.Uint(uint64(m.Group))
 	e.Uint(uint64(m.Host))
-	e.Uint(m.Term)
+	e.Uint(m.Start)
 	e.Uint(uint64(m.Acked))
 	e.Bytes(m.Digest[:])
 }
@@ -208,7 +208,7 @@ func (m *Ack) Decode(d *pack.Decoder) {
 	d.ArrayExact(5)
 	m.Group = signet.Group(d.Uint32())
 	m.Host = signet.HostID(d.Uint())
-	m.Term = d.Uint()
+	m.Start = d.Uint()
 	m.Acked = signet.Index(d.Uint())
 	d.Fixed(m.Digest[:])
 }
