@@ -29,7 +29,7 @@ func (k *Keyring) Secrets() [][]byte {
 	out := [][]byte{in.root[:], in.name[:]}
 	for i := range in.versions {
 		v := &in.versions[i]
-		out = append(out, v.master[:], v.objects[:], v.inline[:], v.auth[:])
+		out = append(out, v.master[:], v.objects.key[:], v.inline.key[:], v.auth[:])
 	}
 	for _, s := range []*siv{&in.names, &in.targets, &in.xattrNames, &in.xattrValues} {
 		out = append(out, s.key[:])
@@ -46,4 +46,14 @@ func (h *HostSecret) Secret() []byte { return h.seed()[:] }
 // Forge changes a slot's hidden fields as somebody could who writes to the log.
 func (s *Slot) Forge(f func(salt *[16]byte, kdf *KDF, public, wrapped, sealed *[]byte, auth *[32]byte)) {
 	f(&s.salt, &s.kdf, &s.public, &s.wrapped, &s.sealed, &s.auth)
+}
+
+// ExpandBoth returns what HKDF-Expand gives in the two ways that it is computed.
+func ExpandBoth(key [32]byte, info []byte) (once, kept [64]byte) {
+	k := secret(key)
+	expand(&k, string(info), once[:])
+	p := &prf{key: k}
+	p.expand(info, &kept)
+	p.expand(info, &kept) // with a state from the pool
+	return once, kept
 }

@@ -62,12 +62,14 @@ func newSealer(v *versionKeys, kind byte, version, size uint32, salt *[saltSize]
 	binary.BigEndian.PutUint32(h[12:16], size)
 	copy(h[16:48], salt[:])
 
-	from, label := &v.objects, labelObject
+	from, info := &v.objects, make([]byte, 0, len(labelObject)+saltSize)
 	if kind == kindInline {
-		from, label = &v.inline, labelInlineData
+		from, info = &v.inline, append(info, labelInlineData...)
+	} else {
+		info = append(info, labelObject...)
 	}
 	var okm [2 * keySize]byte
-	expand(from, label+string(salt[:]), okm[:])
+	from.expand(append(info, salt[:]...), &okm)
 	copy(h[48:], okm[keySize:])
 	s.aead = newGCM(okm[:keySize])
 	clear(okm[:])

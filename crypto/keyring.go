@@ -61,8 +61,8 @@ type keys struct {
 // versionKeys are the keys of one version. Version n is at index n-1.
 type versionKeys struct {
 	master  secret
-	objects secret
-	inline  secret
+	objects prf
+	inline  prf
 	auth    secret // authenticates slots
 }
 
@@ -89,8 +89,8 @@ func newKeyring(in *keys) *Keyring {
 	expand(&in.root, labelVolume, k.id[:])
 	for i := range in.versions {
 		v := &in.versions[i]
-		expand(&v.master, labelObjects, v.objects[:])
-		expand(&v.master, labelInline, v.inline[:])
+		expand(&v.master, labelObjects, v.objects.key[:])
+		expand(&v.master, labelInline, v.inline.key[:])
 		expand(&v.master, labelSlotAuth, v.auth[:])
 	}
 	in.names.derive(&in.name, labelNames)
@@ -154,7 +154,13 @@ func (k *Keyring) Wipe() {
 func (in *keys) wipe() {
 	in.root.wipe()
 	in.name.wipe()
-	clear(in.versions)
+	for i := range in.versions {
+		v := &in.versions[i]
+		v.master.wipe()
+		v.objects.wipe()
+		v.inline.wipe()
+		v.auth.wipe()
+	}
 	for _, s := range []*siv{&in.names, &in.targets, &in.xattrNames, &in.xattrValues} {
 		clear(s.key[:])
 		s.aead = nil

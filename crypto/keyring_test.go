@@ -72,6 +72,17 @@ func TestRotateEnds(t *testing.T) {
 	}
 }
 
+// The quick derivation is HKDF-Expand.
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 31, 48, 64, 100} {
+		once, kept := crypto.ExpandBoth([32]byte(bytesOf("key", 32)), bytesOf("info", n))
+		if once != kept {
+			t.Errorf("%d bytes of info: %x and %x", n, once, kept)
+		}
+	}
+}
+
 func TestWipe(t *testing.T) {
 	t.Parallel()
 	k := newRing(t, "ring")

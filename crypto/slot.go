@@ -311,9 +311,7 @@ func decodeKeys(b []byte) (*keys, error) {
 		d.Fixed(in.versions[i].master[:])
 	}
 	if err := d.Done(); err != nil {
-		in.root.wipe()
-		in.name.wipe()
-		clear(in.versions)
+		in.wipe()
 		return nil, err
 	}
 	return in, nil
