@@ -50,7 +50,11 @@ func store(d *disk.Disk, dir, name, content string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write([]byte(content))
+	given := []byte(content)
+	_, err = f.Write(given)
+	if string(given) != content {
+		err = errors.New("the bytes that were only lent have changed")
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,10 @@ type memTemp struct {
 	b      *memBackend
 	hidden string
 }
+
+// Write writes a copy: MemFS may change what it is given, and with the race detector
+// on it does.
+func (t *memTemp) Write(b []byte) (int, error) { return t.File.Write(slices.Clone(b)) }
 
 func (t *memTemp) linkTo(name string) error {
 	if t.hidden == "" {
