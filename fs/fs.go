@@ -1,6 +1,9 @@
 package fs
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signetfs/signet"
@@ -14,8 +17,8 @@ type Config struct {
 	Sealer  Sealer
 	Clock   clock.Clock
 	Limits  Limits // zero fields take their default
-	// Report is told of what nobody else will be told of, such as data that was given
-	// up after its file was closed. May be nil.
+	// Report is told of what no caller will be told of, such as data that was given up
+	// after its file was closed. It must not block. May be nil.
 	Report func(error)
 }
 
@@ -27,7 +30,25 @@ type FS struct {
 	objects Objects
 	seal    Sealer
 	clock   clock.Clock
-	gate    Gate
+	limits  Limits
+	report  func(error)
+
+	kernel kernelPort
+	gate   Gate
+	reads  reads
+	kept   kept
+	doubts doubts
+
+	nodes   nodes
+	handles handles
+	dirty   dirtyNodes
+	memory  *budget // bytes that programs wrote and that are not durable
+	puts    *budget // bytes being sealed and put
+	ahead   *blocks // sealed bytes read ahead
+
+	life context.Context // of everything that goes on without a request
+	end  context.CancelFunc
+	work sync.WaitGroup
 }
 
 // Handle is an open file or directory of an FS. Zero is none.
@@ -47,45 +68,93 @@ type OpenFlags struct {
 	DirectIO  bool // cache no pages
 }
 
-// DirEntry is one entry of a listing.
-type DirEntry struct {
-	Name   string
-	Ino    signet.Ino
-	Mode   uint32 // type bits
-	Cookie uint64 // where a listing goes on after this entry
-	Entry  Entry  // only if attributes were asked for; Attr.Ino is 0 if they could not be had
+// New returns a mount of a volume. Its kernel comes with Attach, its change feed with
+// Changed. Close must be called.
+func New(c Config) *FS {
+	f := &FS{
+		names: c.Names, objects: c.Objects, seal: c.Sealer, clock: c.Clock,
+		limits: c.Limits.withDefaults(), report: c.Report,
+	}
+	if f.report == nil {
+		f.report = func(error) {}
+	}
+	f.life, f.end = context.WithCancel(context.Background())
+	f.memory = newBudget(f.limits.Dirty)
+	f.puts = newBudget(int64(f.limits.Puts) * chunk)
+	f.ahead = newBlocks(f.limits.Cache)
+	f.kernel.attach(NoKernel{})
+	f.work.Go(f.writeBack)
+	return f
 }
 
-// AttrChange says what SetAttr is to set.
-type AttrChange struct {
-	Set      uint32 // bits of signet.SetMode, ...
-	Mode     uint32
-	UID      uint32
-	GID      uint32
-	Size     uint64
-	Atime    signet.Time
-	Mtime    signet.Time
-	Ctime    signet.Time
-	AtimeNow bool // instead of Atime; SetAtime must be set too
-	MtimeNow bool
-	KillPriv bool // the kernel asks to clear set-uid and set-gid (HANDLE_KILLPRIV_V2)
+// Attach gives the FS the kernel of its mount. It must be called before the first
+// request.
+func (f *FS) Attach(k Kernel) { f.kernel.attach(k) }
+
+// Close publishes what is dirty, as far as ctx allows, and ends the background work.
+// No request may be under way or come later.
+func (f *FS) Close(ctx context.Context) error {
+	err := f.Sync(ctx)
+	f.end()
+	f.work.Wait()
+	return err
 }
 
-// Flags of Write.
-const (
-	WriteFromCache = 1 << iota // the kernel writes back pages of a mapping; it must not wait for memory
-	WriteKillPriv              // the kernel asks to clear set-uid and set-gid
-)
+// kernelPort is the kernel and what is known of it.
+type kernelPort struct {
+	at     atomic.Pointer[Kernel]
+	epochs atomic.Bool // it can forget names, so names may have a lifetime
+}
 
-// Modes of Fallocate, as in fallocate(2).
-const (
-	FallocKeepSize  = 0x01
-	FallocPunchHole = 0x02
-	FallocZeroRange = 0x10
-)
+func (p *kernelPort) attach(k Kernel) {
+	p.epochs.Store(k.DropNames() == nil)
+	p.at.Store(&k)
+}
 
-// Ways of Lseek, as in lseek(2).
-const (
-	SeekData = 3
-	SeekHole = 4
-)
+func (p *kernelPort) get() Kernel { return *p.at.Load() }
+
+// dropNames makes the kernel forget all names. If it cannot, no name has had a
+// lifetime since it was attached, so there is nothing to forget.
+func (p *kernelPort) dropNames() {
+	if p.epochs.Load() {
+		if err := p.get().DropNames(); err != nil {
+			p.epochs.Store(false)
+		}
+	}
+}
+
+// now is the time that changes made now carry.
+func (f *FS) now() signet.Time {
+	t := f.clock.Now()
+	return signet.Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())}
+}
+
+// begin returns the context of a request's work. It ends at the deadline of calls,
+// or a moment after the program was interrupted: the kernel passes harmless signals
+// on too, and a call that is nearly done should rather be done.
+func (f *FS) begin(r *Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := clock.WithTimeout(context.WithoutCancel(r.Ctx), f.clock, callTimeout)
+	stop := context.AfterFunc(r.Ctx, func() {
+		grace := f.clock.NewTimer(interruptGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// later runs fn in the background, with a context that ends with the FS or the
+// deadline of calls.
+func (f *FS) later(fn func(ctx context.Context)) {
+	f.work.Go(func() {
+		ctx, cancel := clock.WithTimeout(f.life, f.clock, callTimeout)
+		defer cancel()
+		fn(ctx)
+	})
+}

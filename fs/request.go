@@ -31,6 +31,9 @@ func (r *Request) Done() {
 // onDone has fn called by Done.
 func (r *Request) onDone(fn func()) { r.leave = append(r.leave, fn) }
 
+// pass lets the request's reply into the gate until Done.
+func (r *Request) pass(g *Gate) { r.onDone(g.enter()) }
+
 // Gate lets replies through to the kernel and lets the change feed wait until those
 // on their way are written. A reply decides inside the gate whether what it says is
 // still the newest; a batch is published before Drain is called. So a reply that

@@ -1,0 +1,159 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// An answer is what a request tells of the state. This file has the rules by which
+// every answer but a READ's (read.go) comes about:
+//
+//  1. It reads everything from one view, opened at its start.
+//  2. It waits until what it read is released (Settle): then every other host would
+//     answer the same. It never waits for changes made after it began.
+//  3. What programs here wrote and did not publish yet is laid over it (overlaid).
+//  4. Just before it goes to the kernel it enters the gate and asks whether it is still
+//     the newest (Fresh). Only then may the kernel keep it. It leaves the gate when the
+//     reply has been written (Request.Done).
+type answer struct {
+	view  signet.View
+	attrs []*signet.Attr // those in the answer, to be overlaid
+}
+
+// attr reads an inode for the answer.
+func (a *answer) attr(ino signet.Ino) (*signet.Attr, error) {
+	at, err := a.view.Attr(ino)
+	if err != nil {
+		return nil, err
+	}
+	p := &at
+	a.attrs = append(a.attrs, p)
+	return p, nil
+}
+
+// answer has read tell what the answer is made of and carries out the rules above. It
+// returns for how long the kernel may keep the answer. read may be called more than
+// once; the last call counts.
+//
+// It is the last thing a request does: who waits for anything inside the gate may wait
+// for the change feed, which waits at the gate.
+func (f *FS) answer(ctx context.Context, r *Request, read func(*answer) error) (ttl time.Duration, err error) {
+	err = f.look(ctx, read, func(v signet.View) {
+		r.pass(&f.gate)
+		ttl = lifetime(v)
+	})
+	return ttl, err
+}
+
+// settled is answer for what the kernel does not keep, or what is only a step.
+func (f *FS) settled(ctx context.Context, read func(*answer) error) error {
+	return f.look(ctx, read, func(signet.View) {})
+}
+
+func (f *FS) look(ctx context.Context, read func(*answer) error, pass func(signet.View)) error {
+	for {
+		stands, err := f.tryLook(ctx, read, pass)
+		if stands || err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// tryLook is one round. The answer does not stand if what it lacks of this host's own
+// writes was published after its view was opened.
+func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(signet.View)) (stands bool, err error) {
+	a := &answer{view: f.names.View()}
+	defer a.view.Close()
+	failed := read(a)
+	if err := a.view.Settle(ctx); err != nil {
+		return false, err
+	}
+	if failed != nil {
+		return false, failed // settled too: that nothing is there is an answer
+	}
+	for _, at := range a.attrs {
+		if !f.overlaid(at, a.view.Index()) {
+			return false, nil
+		}
+	}
+	pass(a.view)
+	return true, nil
+}
+
+// lifetime is called inside the gate.
+func lifetime(v signet.View) time.Duration {
+	if v.Fresh() {
+		return cacheFor
+	}
+	return 0
+}
+
+// overlaid changes the attributes of an inode, read at index, to what programs on
+// this host see. It returns false if what they wrote has been published since.
+func (f *FS) overlaid(at *signet.Attr, index signet.Index) bool {
+	if !at.IsRegular() {
+		return true
+	}
+	n := f.nodes.peek(at.Ino)
+	return n == nil || n.overlay(at, index)
+}
+
+// entry makes an answer about a name out of one about an inode.
+func (f *FS) entry(at *signet.Attr, ttl time.Duration) Entry {
+	e := Entry{Attr: *at, EntryTTL: ttl, AttrTTL: ttl}
+	if !f.kernel.epochs.Load() {
+		e.EntryTTL = 0
+	}
+	return e
+}
+
+// outcome is the answer to a change: the inode at, as the released command left it,
+// under a name in parent unless name is nil. If that is still the newest here, which
+// it nearly always is, nothing needs to be settled again.
+func (f *FS) outcome(ctx context.Context, r *Request, parent signet.Ino, name []byte, res signet.Result) (Entry, error) {
+	at := res.Attr
+	if f.overlaid(&at, res.Index) {
+		v := f.names.View()
+		defer v.Close()
+		if unchanged(v, parent, name, &res.Attr) {
+			r.pass(&f.gate)
+			return f.entry(&at, lifetime(v)), nil
+		}
+	}
+	var now *signet.Attr
+	ttl, err := f.answer(ctx, r, func(a *answer) error {
+		if name != nil {
+			if e, err := a.view.Lookup(parent, name); err != nil || e.Ino != at.Ino {
+				return signet.Stale
+			}
+		}
+		var err error
+		now, err = a.attr(at.Ino)
+		return err
+	})
+	switch signet.KindOf(err) {
+	case signet.OK:
+		return f.entry(now, ttl), nil
+	case signet.Stale, signet.NotFound:
+		// Somebody has removed it meanwhile. It was there when our change was made.
+		r.pass(&f.gate)
+		return f.entry(&at, 0), nil
+	}
+	return Entry{}, err
+}
+
+func unchanged(v signet.View, parent signet.Ino, name []byte, at *signet.Attr) bool {
+	if name != nil {
+		e, err := v.Lookup(parent, name)
+		if err != nil || e.Ino != at.Ino {
+			return false
+		}
+	}
+	now, err := v.Attr(at.Ino)
+	return err == nil && now == *at
+}

@@ -1,0 +1,135 @@
+package fs
+
+import (
+	"context"
+	"math"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/extent"
+)
+
+// Changed carries a batch to what fs remembers and to the kernel: when it returns nil,
+// nothing here answers from before the batch any more, and the host may acknowledge
+// it. Batches come one at a time, in order, each after it was published.
+//
+// It waits for replies in the act of being written, and for READs that do not depend
+// on the acknowledgement (reads.go); never for one of this host's requests that waits
+// for a release, which would wait for this. If ctx ends first the batch must not be
+// acknowledged: the host has to let its lease go.
+func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
+	var d digested
+	f.digest(&d, &b)
+
+	// Whoever computed an answer from before the batch has written it after this, or
+	// finds out at the gate that it is old.
+	if err := f.gate.Drain(ctx); err != nil {
+		return signet.Wrap("wait for replies", "", err)
+	}
+
+	// Names that appeared need nothing: absent names are never cached. Those that led
+	// elsewhere may be cached whoever took them away: an own removal is released before
+	// its caller has the answer.
+	if d.names {
+		f.kernel.dropNames()
+	}
+	for ino := range d.attrs {
+		f.kernel.get().DropAttr(ino)
+	}
+	if len(d.data) == 0 {
+		return nil
+	}
+	return f.dropPages(ctx, d.data, b.Index)
+}
+
+// digested is a batch as the kernel is to hear of it.
+type digested struct {
+	names bool                          // a name was taken away or replaced
+	attrs map[signet.Ino]struct{}       // whose attributes changed
+	data  map[signet.Ino]*extent.Ranges // whose bytes changed without the kernel's doing
+}
+
+// digest sorts a batch and brings what fs itself remembers up to date.
+func (f *FS) digest(d *digested, b *signet.Batch) {
+	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		d.attrs[c.Ino] = struct{}{}
+		d.names = d.names || c.What&signet.RemovedName != 0
+		if c.What&signet.Orphaned != 0 {
+			f.nodes.orphaned(c.Ino, true)
+		}
+		if c.What&signet.ChangedData == 0 {
+			continue
+		}
+		own := f.names.Own(c.Session)
+		if n := f.nodes.peek(c.Ino); n != nil {
+			n.changed(b.Index, own)
+		}
+		if !own || f.doubts.about(c.Ino) {
+			d.add(c)
+		}
+	}
+}
+
+// changed notes that a Write of this host, or of another, was applied.
+func (n *node) changed(index signet.Index, own bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if own {
+		n.land(index)
+	} else {
+		n.foreign = index
+	}
+}
+
+func (d *digested) add(c *signet.Change) {
+	if d.data == nil {
+		d.data = make(map[signet.Ino]*extent.Ranges)
+	}
+	set := d.data[c.Ino]
+	if set == nil {
+		set = new(extent.Ranges)
+		d.data[c.Ino] = set
+	}
+	if !set.Add(c.Off, c.Len) {
+		set.Clear()
+		set.Add(0, math.MaxUint64)
+	}
+}
+
+// dropPages makes the kernel forget the ranges, all at once: each may have to wait
+// for another READ.
+func (f *FS) dropPages(ctx context.Context, data map[signet.Ino]*extent.Ranges, index signet.Index) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for ino, set := range data {
+		for r := range set.All() {
+			g.Go(func() error {
+				return f.reads.forget(ctx, f.kernel.get(), f.clock, ino, r.Off, r.End(), index)
+			})
+		}
+	}
+	return signet.Wrap("drop pages", "", g.Wait())
+}
+
+// Forget makes the kernel forget all it may know of this mount. It is for when the
+// change feed has a gap: the state was replaced by a snapshot, or the lease is lost.
+// Files that were closed when it was called are read anew when they are opened.
+func (f *FS) Forget(ctx context.Context) error {
+	f.kept.lose()
+	v := f.names.View()
+	index := v.Index()
+	v.Close()
+	if err := f.gate.Drain(ctx); err != nil {
+		return signet.Wrap("wait for replies", "", err)
+	}
+	f.kernel.dropNames()
+	data := make(map[signet.Ino]*extent.Ranges)
+	for _, ino := range f.nodes.open(func(*node) bool { return true }) {
+		f.kernel.get().DropAttr(ino)
+		data[ino] = new(extent.Ranges)
+		data[ino].Add(0, math.MaxUint64)
+	}
+	return f.dropPages(ctx, data, index)
+}

@@ -1,0 +1,149 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/signetfs/signet"
+)
+
+// apply proposes a command and carries out what it leaves to be drained. It returns
+// when it is applied here; its refusal, if any, is in Result.Err.
+func (f *FS) apply(ctx context.Context, ino signet.Ino, c signet.Command) (signet.Result, signet.Ticket, error) {
+	for {
+		res, ticket, err := f.names.Do(ctx, c)
+		if err != nil {
+			return res, nil, signet.Wrap(opOf(c), inodeText(ino), err)
+		}
+		if res.Err == signet.OK && !res.More {
+			return res, ticket, nil
+		}
+		if res.Err != signet.Draining && !res.More {
+			return res, ticket, nil
+		}
+		if res.Attr.Ino != 0 {
+			ino = res.Attr.Ino
+		}
+		last, err := f.drain(ctx, ino)
+		if err != nil {
+			return res, nil, err
+		}
+		if res.Err == signet.OK {
+			return res, last, nil // released with the last step, so all of it is
+		}
+	}
+}
+
+// drain carries out the rest of a large change of ino.
+func (f *FS) drain(ctx context.Context, ino signet.Ino) (signet.Ticket, error) {
+	for {
+		res, ticket, err := f.names.Do(ctx, &signet.Drain{Ino: ino})
+		if err == nil && res.Err != signet.OK {
+			err = res.Err
+		}
+		if err != nil {
+			return nil, signet.Wrap("finish a large change", inodeText(ino), err)
+		}
+		if !res.More {
+			return ticket, nil
+		}
+	}
+}
+
+// commit carries out a command and waits until it is released. A refusal comes back
+// as an error, after the state that it tells of is released.
+func (f *FS) commit(ctx context.Context, ino signet.Ino, c signet.Command) (signet.Result, error) {
+	res, ticket, err := f.apply(ctx, ino, c)
+	if err != nil {
+		return res, err
+	}
+	if err := released(ctx, ticket); err != nil {
+		return res, signet.Wrap(opOf(c), inodeText(ino), err)
+	}
+	if res.Err != signet.OK {
+		return res, signet.Wrap(opOf(c), inodeText(ino), res.Err)
+	}
+	return res, nil
+}
+
+func released(ctx context.Context, t signet.Ticket) error {
+	if t == nil {
+		return nil
+	}
+	return t.Wait(ctx)
+}
+
+// commitData is commit for a change of a file's bytes that the kernel has not made to
+// its pages yet, or may never make if the call fails: until it has succeeded, the
+// change feed treats it like another host's.
+func (f *FS) commitData(ctx context.Context, ino signet.Ino, c signet.Command) (signet.Result, error) {
+	done := f.doubts.begin(ino)
+	res, err := f.commit(ctx, ino, c)
+	kind := signet.KindOf(err)
+	done(kind == signet.OK || res.Err != signet.OK || kind == signet.ReadOnly || kind == signet.TooBusy)
+	return res, err
+}
+
+// doubts are the inodes whose bytes here may differ from their pages in the kernel
+// although the change is our own.
+type doubts struct {
+	mu  sync.Mutex
+	of  map[signet.Ino]int // guarded by mu; changes under way, and those with an unknown end
+	all bool               // guarded by mu; there were too many to remember
+}
+
+// begin says that a change of ino is under way. The returned function says that it is
+// over, and whether the kernel's pages are now like the file.
+func (d *doubts) begin(ino signet.Ino) (done func(alike bool)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of == nil {
+		d.of = make(map[signet.Ino]int)
+	}
+	d.of[ino]++
+	return func(alike bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if !alike {
+			// It may still be applied, now or in a minute. The mark stays for good: it costs
+			// some pages of one file being read again.
+			d.all = d.all || len(d.of) > maxDoubts
+			return
+		}
+		if d.of[ino]--; d.of[ino] == 0 {
+			delete(d.of, ino)
+		}
+	}
+}
+
+func (d *doubts) about(ino signet.Ino) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all || d.of[ino] > 0
+}
+
+func inodeText(ino signet.Ino) string { return fmt.Sprintf("inode %d", ino) }
+
+// opOf names a command in errors.
+func opOf(c signet.Command) string {
+	switch c.(type) {
+	case *signet.Create:
+		return "create"
+	case *signet.Link:
+		return "link"
+	case *signet.Remove:
+		return "remove"
+	case *signet.Rename:
+		return "rename"
+	case *signet.SetAttr:
+		return "set attributes"
+	case *signet.Write:
+		return "write"
+	case *signet.SetXattr:
+		return "set attribute"
+	case *signet.RemoveXattr:
+		return "remove attribute"
+	}
+	return "change"
+}

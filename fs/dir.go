@@ -1,0 +1,192 @@
+package fs
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// Cookies of a listing. A name's cookie is where it is among the sealed names of its
+// directory: their first 8 bytes, without the last bit, because the kernel's offsets
+// are signed. It says where the listing goes on after the name, without any state, and
+// stays right while names come and go. The first 16 bytes of sealed names are as good
+// as random, so two names of one directory share a cookie about never; the handle
+// remembers the names it handed out last, so even then none is skipped.
+const (
+	cookieDot    = 1 // after "."
+	cookieDotDot = 2 // after ".."
+	cookieFirst  = 3 // the least of a name
+)
+
+func cookieOf(sealed []byte) uint64 {
+	var b [8]byte
+	copy(b[:], sealed)
+	return max(binary.BigEndian.Uint64(b[:])>>1, cookieFirst)
+}
+
+// DirEntry is one entry of a listing.
+type DirEntry struct {
+	Name   string
+	Ino    signet.Ino
+	Mode   uint32 // type bits
+	Cookie uint64 // where a listing goes on after this entry
+	Entry  Entry  // only if attributes were asked for and could be had; else Attr.Ino is 0
+}
+
+// listing is the state of an open directory.
+type listing struct {
+	mu   sync.Mutex
+	last map[uint64][]byte // guarded by mu; sealed names handed out last, by cookie
+}
+
+// after returns the sealed name after which a listing goes on, nil to begin. ok is
+// false if nothing can follow.
+func (l *listing) after(cookie uint64) (name []byte, ok bool) {
+	if cookie < cookieFirst {
+		return nil, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if name := l.last[cookie]; name != nil {
+		return name, true
+	}
+	if cookie >= 1<<63-1 {
+		return nil, false
+	}
+	return binary.BigEndian.AppendUint64(nil, (cookie+1)<<1), true
+}
+
+// remember notes what was handed out.
+func (l *listing) remember(rows []dirRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = make(map[uint64][]byte, len(rows))
+	for i := range rows {
+		l.last[rows[i].Cookie] = rows[i].sealed
+	}
+}
+
+// OpenDir opens a directory.
+func (f *FS) OpenDir(r *Request, ino signet.Ino) (Handle, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	n, err := f.hold(ctx, ino, true)
+	if err != nil {
+		return 0, signet.Wrap("open directory", inodeText(ino), err)
+	}
+	return f.handles.add(n, 0, &listing{}).id, nil
+}
+
+// ReleaseDir ends a directory's handle.
+func (f *FS) ReleaseDir(_ *Request, id Handle) { f.letGo(id) }
+
+// FsyncDir has nothing to do: a change of a directory is durable when its call returns.
+func (f *FS) FsyncDir(_ *Request, id Handle) error {
+	_, err := f.handles.get(id)
+	return err
+}
+
+// dirRow is an entry on its way into a listing.
+type dirRow struct {
+	DirEntry
+	sealed []byte
+	attr   *signet.Attr
+}
+
+// ReadDir lists a directory from after the entry with the given cookie (0: from the
+// start): it hands at most limit entries to emit, until emit returns false, which
+// means that the entry did not fit. With plus each has its attributes. emit is called
+// when the answer stands, just before it is due at the kernel; an entry that has
+// attributes and that emit took has been looked up.
+func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, plus bool, limit int, emit func(DirEntry) bool) error {
+	h, err := f.handles.get(id)
+	if err != nil {
+		return err
+	}
+	if h.dir == nil {
+		return signet.Errorf(signet.NotDir, "list", inodeText(h.node.ino), "it is a file")
+	}
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	var rows []dirRow
+	ttl, err := f.answer(ctx, r, func(a *answer) (err error) {
+		rows, err = f.list(a, h, cookie, plus, limit)
+		return err
+	})
+	if err != nil {
+		return signet.Wrap("list", inodeText(h.node.ino), err)
+	}
+	taken := f.emitAll(rows, ttl, emit)
+	h.dir.remember(rows[:taken])
+	return nil
+}
+
+func (f *FS) emitAll(rows []dirRow, ttl time.Duration, emit func(DirEntry) bool) (taken int) {
+	for i := range rows {
+		e := rows[i].DirEntry
+		if at := rows[i].attr; at != nil {
+			e.Entry = f.entry(at, ttl)
+		}
+		if !emit(e) {
+			return i
+		}
+	}
+	return len(rows)
+}
+
+// list reads the rows of one reply.
+func (f *FS) list(a *answer, h *handle, cookie uint64, plus bool, limit int) ([]dirRow, error) {
+	dir := h.node.ino
+	self, err := a.view.Attr(dir)
+	if err != nil {
+		return nil, err
+	}
+	var rows []dirRow
+	if cookie < cookieDot && len(rows) < limit {
+		rows = append(rows, dirRow{DirEntry: DirEntry{Name: ".", Ino: dir, Mode: signet.ModeDir, Cookie: cookieDot}})
+	}
+	if cookie < cookieDotDot && len(rows) < limit {
+		up, err := a.view.Parent(dir)
+		if err != nil {
+			up = dir // it was removed, and is only open
+		}
+		rows = append(rows, dirRow{DirEntry: DirEntry{Name: "..", Ino: up, Mode: signet.ModeDir, Cookie: cookieDotDot}})
+	}
+	after, ok := h.dir.after(cookie)
+	if !ok || len(rows) >= limit || self.Nlink == 0 {
+		return rows, nil
+	}
+	last := max(cookie, cookieDotDot)
+	err = a.view.ReadDir(dir, after, func(e signet.Entry) bool {
+		last = max(cookieOf(e.Name), last+1)
+		rows = append(rows, dirRow{
+			DirEntry: DirEntry{Ino: e.Ino, Mode: e.Mode & signet.ModeType, Cookie: last},
+			sealed:   slices.Clone(e.Name),
+		})
+		return len(rows) < limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if err := f.finish(a, dir, &rows[i], plus); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// finish opens the name of a row and adds its attributes.
+func (f *FS) finish(a *answer, dir signet.Ino, row *dirRow, plus bool) (err error) {
+	if row.sealed == nil {
+		return nil // "." and "..": the kernel has them already
+	}
+	if row.Name, err = f.seal.OpenName(dir, row.sealed); err != nil || !plus {
+		return err
+	}
+	row.attr, err = a.attr(row.Ino)
+	return err
+}

@@ -1,0 +1,239 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/extent"
+)
+
+// publish makes what is dirty in n at this moment part of the file for everybody. It
+// is the way of a write, from top to bottom: nothing is named in the log before it is
+// durable. It returns when the change is applied here; released waits for the rest.
+func (f *FS) publish(ctx context.Context, n *node) error {
+	if err := n.flushing.take(ctx); err != nil {
+		return err
+	}
+	defer n.flushing.give()
+	return f.publishLocked(ctx, n)
+}
+
+// publishLocked is publish for who holds n.flushing.
+func (f *FS) publishLocked(ctx context.Context, n *node) error {
+	jobs, tries := f.pack(n)  //                          cut and packed: fs/extent
+	for _, t := range tries { //                          sealed: crypto; put: Objects
+		if err := t.wait(ctx); err != nil {
+			return err
+		}
+	}
+	for stale := 0; ; { //                               durable; now name it all
+		w := n.fly(jobs)
+		if w == nil {
+			f.clean(n)
+			return nil
+		}
+		res, ticket, err := f.apply(ctx, n.ino, w)
+		f.memory.add(-n.landed(res, ticket, err))
+		if err == nil && res.Err == signet.Stale && stale < maxStale {
+			stale++
+			err = f.reputAll(ctx, n, jobs)
+		} else if err == nil && res.Err != signet.OK {
+			err = signet.Wrap("publish", inodeText(n.ino), res.Err)
+		}
+		if err != nil {
+			if hopeless(err) {
+				f.discard(n, err)
+			}
+			return err
+		}
+	}
+}
+
+// released waits until everything published of n so far is released.
+func (n *node) released(ctx context.Context) error {
+	n.mu.Lock()
+	t := n.ticket
+	n.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	if err := t.Wait(ctx); err != nil {
+		return signet.Wrap("publish", inodeText(n.ino), err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ticket == t {
+		n.ticket = nil
+	}
+	return nil
+}
+
+// pack makes jobs of everything that is dirty and starts those that are not durable.
+func (f *FS) pack(n *node) (map[*job]bool, []*attempt) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.freeze(true, signet.MaxInline)
+	jobs := map[*job]bool{}
+	var tries []*attempt
+	for _, j := range n.jobs() {
+		jobs[j] = true
+		if t := f.start(n, j); t != nil {
+			tries = append(tries, t)
+		}
+	}
+	return jobs, tries
+}
+
+func (t *attempt) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flight is a Write under way.
+type flight struct {
+	off, to uint64        // the range of the file that it names pieces of
+	jobs    map[*job]bool // whose
+	taken   []piece       // out of the overlay, since the change feed brought the Write
+	gone    bool          // the file was given up meanwhile
+}
+
+// fly builds the command that names the pieces of the given jobs, as many as one
+// command may, and notes that it is under way. It returns nil if there are none.
+func (n *node) fly(jobs map[*job]bool) *signet.Write {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv}
+	fl := &flight{jobs: map[*job]bool{}}
+	for i := range n.over.pieces {
+		p := &n.over.pieces[i]
+		if !jobs[p.job] || !p.job.durable {
+			continue
+		}
+		e := p.extent()
+		if last := len(w.Extents) - 1; last >= 0 {
+			if joined, ok := extent.Join(w.Extents[last], e); ok {
+				w.Extents[last], fl.to = joined, p.end()
+				continue
+			}
+		}
+		if len(w.Extents) == maxExtents {
+			break
+		}
+		if len(w.Extents) == 0 {
+			fl.off = p.off
+		}
+		fl.to = p.end()
+		w.Extents = append(w.Extents, e)
+		if !fl.jobs[p.job] {
+			fl.jobs[p.job] = true
+			if !p.job.inline && !p.job.named {
+				w.Objects = append(w.Objects, p.job.row)
+			}
+		}
+	}
+	if len(w.Extents) == 0 {
+		return nil
+	}
+	w.Size = fl.to
+	n.flight = fl
+	return w
+}
+
+func (p *piece) extent() signet.Extent {
+	e := signet.Extent{Off: p.off, Len: p.size, ObjectOff: p.at}
+	if p.job.inline {
+		e.Inline = p.job.sealed
+	} else {
+		e.Object = p.job.row.Address
+	}
+	return e
+}
+
+// land takes the pieces of the Write under way out of the overlay: it was applied at
+// index. What others write from then on is on top of it. The change feed calls it too,
+// because it may bring another host's later change before Do returns. n.mu is held.
+func (n *node) land(index signet.Index) {
+	if fl := n.flight; fl != nil {
+		fl.taken = append(fl.taken, n.over.take(fl.off, fl.to, fl.jobs)...)
+		n.published = max(n.published, index)
+	}
+}
+
+// landed notes how the Write under way ended. If it was not applied, or nobody knows,
+// its pieces stay dirty and are named again: that does no harm. It returns how much
+// memory became free.
+func (n *node) landed(res signet.Result, t signet.Ticket, err error) int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	fl := n.flight
+	if err == nil && res.Err == signet.OK {
+		n.land(res.Index)
+		n.ticket = t
+		for j := range fl.jobs {
+			j.named = true
+		}
+	} else if !fl.gone {
+		n.over.restore(fl.taken)
+	}
+	n.flight = nil
+	return n.sweep()
+}
+
+// reputAll puts the objects of jobs again.
+func (f *FS) reputAll(ctx context.Context, n *node, jobs map[*job]bool) error {
+	for j := range jobs {
+		if !j.inline {
+			if err := f.reput(ctx, n, j); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hopeless says whether trying again would only fail again.
+func hopeless(err error) bool {
+	switch signet.KindOf(err) {
+	case signet.NoSpace, signet.TooBig, signet.NoKey, signet.NotFound, signet.Ended,
+		signet.Invalid, signet.NotPermitted, signet.WrongVersion, signet.NotSupported:
+		return true
+	}
+	return false
+}
+
+// discard gives up what is dirty in n, all of it: half of a file's writes would be
+// neither the old nor the new content. err, if not nil, is told to each handle once.
+func (f *FS) discard(n *node, err error) {
+	n.mu.Lock()
+	lost := !n.over.empty()
+	freed := n.over.loose
+	for i := range n.over.pieces {
+		if p := &n.over.pieces[i]; p.job == nil {
+			recycle(p.data)
+		}
+	}
+	n.over = overlay{}
+	if n.flight != nil {
+		n.flight.gone = true
+	}
+	freed += n.sweep()
+	n.mu.Unlock()
+	f.memory.add(-freed)
+	f.clean(n)
+	if !lost || err == nil {
+		return
+	}
+	n.fails.add(err)
+	f.report(signet.Wrap("give up what was written to", inodeText(n.ino), err))
+	// The kernel's pages have bytes that the file never got. A Write whose outcome is
+	// unknown may still come, so the inode stays in doubt.
+	f.doubts.begin(n.ino)(false)
+	f.work.Go(func() {
+		f.kernel.get().DropPages(n.ino, 0, -1)
+		f.kernel.get().DropAttr(n.ino)
+	})
+}

@@ -1,0 +1,87 @@
+package fs
+
+import (
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/signetfs/signet"
+)
+
+// handle is one open file or directory.
+type handle struct {
+	id    Handle
+	node  *node
+	flags uint32 // of open(2)
+	dir   *listing
+
+	mu     sync.Mutex
+	seen   uint64 // guarded by mu; failures of the node that were told
+	stream stream // guarded by mu; how it is read
+}
+
+func (h *handle) writes() bool {
+	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_RDONLY
+}
+
+func (h *handle) reads() bool {
+	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_WRONLY
+}
+
+// failed returns what went wrong with the file in the background, once.
+func (h *handle) failed() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.node.fails.since(&h.seen)
+}
+
+// handles are the open handles of an FS.
+type handles struct {
+	mu   sync.RWMutex
+	of   map[Handle]*handle // guarded by mu
+	last Handle             // guarded by mu
+}
+
+// add makes a handle of a node that is held for it.
+func (t *handles) add(n *node, flags uint32, dir *listing) *handle {
+	h := &handle{node: n, flags: flags, dir: dir, seen: n.fails.total()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil {
+		t.of = make(map[Handle]*handle)
+	}
+	t.last++
+	h.id = t.last
+	t.of[h.id] = h
+	return h
+}
+
+func (t *handles) get(id Handle) (*handle, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if h := t.of[id]; h != nil {
+		return h, nil
+	}
+	return nil, signet.Errorf(signet.BadHandle, "use handle", strconv.FormatUint(uint64(id), 10), "it is not open")
+}
+
+// file returns the handle of an open file, which must be open for writing if
+// writing is set, else for reading.
+func (t *handles) file(id Handle, writing bool) (*handle, error) {
+	h, err := t.get(id)
+	if err != nil {
+		return nil, err
+	}
+	if writing && !h.writes() || !writing && !h.reads() {
+		return nil, signet.Errorf(signet.BadHandle, "use handle", inodeText(h.node.ino), "it is not open for that")
+	}
+	return h, nil
+}
+
+func (t *handles) remove(id Handle) *handle {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.of[id]
+	delete(t.of, id)
+	return h
+}

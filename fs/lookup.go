@@ -1,0 +1,108 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// Lookup finds a name in a directory. That it is not there has no lifetime.
+func (f *FS) Lookup(r *Request, parent signet.Ino, name string) (Entry, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	return f.lookup(ctx, r, parent, name)
+}
+
+func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name string) (Entry, error) {
+	var at *signet.Attr
+	find, err := f.finder(parent, name, &at)
+	if err != nil {
+		return Entry{}, err
+	}
+	ttl, err := f.answer(ctx, r, find)
+	if err != nil {
+		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
+	}
+	return f.entry(at, ttl), nil
+}
+
+// finder returns what reads the inode under a name into *at.
+func (f *FS) finder(parent signet.Ino, name string, at **signet.Attr) (func(*answer) error, error) {
+	var sealed []byte
+	if name != "." && name != ".." {
+		var err error
+		if sealed, err = f.seal.SealName(parent, name); err != nil {
+			return nil, signet.Wrap("look up", "", err)
+		}
+	}
+	return func(a *answer) error {
+		ino, err := parent, error(nil)
+		switch name {
+		case ".":
+		case "..":
+			ino, err = a.view.Parent(parent)
+		default:
+			var e signet.Entry
+			e, err = a.view.Lookup(parent, sealed)
+			ino = e.Ino
+		}
+		if err == nil {
+			*at, err = a.attr(ino)
+		}
+		return err
+	}, nil
+}
+
+// GetAttr returns an inode's attributes and for how long they may be believed.
+func (f *FS) GetAttr(r *Request, ino signet.Ino) (signet.Attr, time.Duration, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	at, ttl, err := f.getAttr(ctx, r, ino)
+	if err != nil {
+		return signet.Attr{}, 0, signet.Wrap("stat", inodeText(ino), err)
+	}
+	return *at, ttl, nil
+}
+
+func (f *FS) getAttr(ctx context.Context, r *Request, ino signet.Ino) (*signet.Attr, time.Duration, error) {
+	var at *signet.Attr
+	ttl, err := f.answer(ctx, r, func(a *answer) (err error) {
+		at, err = a.attr(ino)
+		return err
+	})
+	return at, ttl, err
+}
+
+// Readlink returns a symlink's target.
+func (f *FS) Readlink(r *Request, ino signet.Ino) ([]byte, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	var sealed []byte
+	err := f.settled(ctx, func(a *answer) error {
+		at, err := a.view.Attr(ino)
+		if err == nil && !at.IsSymlink() {
+			err = signet.Invalid
+		}
+		if err == nil {
+			sealed, err = a.view.Target(ino)
+		}
+		return err
+	})
+	if err == nil {
+		sealed, err = f.seal.OpenTarget(ino, sealed)
+	}
+	return sealed, signet.Wrap("read symlink", inodeText(ino), err)
+}
+
+// Access is never asked of a mount with default_permissions: the kernel decides from
+// the attributes, and nothing is decided twice.
+func (f *FS) Access(*Request, signet.Ino, uint32) error { return signet.NotSupported }
+
+// StatFs tells how large and how full the volume is, from local state.
+func (f *FS) StatFs(r *Request) (Space, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	s, err := f.names.Space(ctx)
+	return s, signet.Wrap("stat filesystem", "", err)
+}

@@ -1,0 +1,179 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/extent"
+)
+
+// Read fills dst from off on and returns how much there was: less than len(dst) only
+// at the end of the file. flags are the file's flags as the READ request has them (0
+// if it has none); with O_DIRECT no page of the kernel waits for the bytes.
+//
+// It keeps the rules of answer.go, with one difference: pages have no lifetime, so if
+// the answer is not the newest at the gate it is read anew. That stops after a few
+// rounds, because an old answer does no harm: the change feed that made it old has not
+// been able to drop the pages, which this READ holds locked, and drops them as soon as
+// the answer is there, before it acknowledges (reads.go). What the READ says was
+// released when it began, so it is linearizable.
+func (f *FS) Read(r *Request, id Handle, off int64, dst []byte, flags uint32) (int, error) {
+	h, err := f.handles.file(id, false)
+	if err != nil {
+		return 0, err
+	}
+	if off < 0 {
+		return 0, signet.Errorf(signet.Invalid, "read", inodeText(h.node.ino), "before the beginning")
+	}
+	if uint64(off) >= signet.MaxFileSize {
+		return 0, nil
+	}
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	n, err := f.read(ctx, r, h, uint64(off), dst, flags)
+	if err != nil {
+		return 0, signet.Wrap("read", inodeText(h.node.ino), err)
+	}
+	return n, nil
+}
+
+func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []byte, flags uint32) (int, error) {
+	var in *reading
+	if flags&syscall.O_DIRECT == 0 {
+		in = f.reads.begin(h.node.ino, off, off+uint64(len(dst)))
+		r.onDone(func() { f.reads.end(in) })
+	}
+	streaming := h.streams(off, uint64(len(dst)))
+	for round := 0; ; round++ {
+		got, verdict, err := f.tryRead(ctx, r, h.node, in, off, dst, streaming)
+		switch {
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
+		case verdict == readAgain, verdict == readOld && round < maxRereads:
+			continue
+		case err != nil:
+			return 0, err
+		}
+		if streaming {
+			f.readAhead(h, off+uint64(got))
+		}
+		return got, nil
+	}
+}
+
+// What came of one round of a READ.
+type verdict int
+
+const (
+	readStands verdict = iota
+	readOld            // it was right when it began
+	readAgain          // it is not right, or took too long
+)
+
+func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off uint64, dst []byte, streaming bool) (int, verdict, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v := f.names.View()
+	defer v.Close()
+	if in != nil {
+		f.reads.from(in, v.Index(), cancel)
+	}
+	got, seen, err := f.readView(ctx, v, n, off, dst, streaming)
+	if err == nil {
+		err = v.Settle(ctx)
+	}
+	switch {
+	case ctx.Err() != nil || err == nil && n.moved(seen, v.Index()):
+		return 0, readAgain, nil
+	case err != nil && !v.Fresh():
+		return 0, readOld, err // what it was to read may be gone by now
+	case err != nil, in == nil:
+		return got, readStands, err
+	}
+	leave := f.gate.enter()
+	if !v.Fresh() {
+		leave()
+		return got, readOld, nil
+	}
+	r.onDone(leave)
+	return got, readStands, nil
+}
+
+// moved says whether data laid over a view at index, when published was seen, may
+// have hidden what another host wrote later, or may lack what was published meanwhile.
+// It is called after the view has settled, so the change feed has told what there is.
+func (n *node) moved(seen, index signet.Index) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return seen > index || n.published > seen && n.foreign > seen
+}
+
+// readView fills dst from the view and, over that, from what is not published. It
+// returns how many bytes there are, and the node's newest publication at the time.
+func (f *FS) readView(ctx context.Context, v signet.View, n *node, off uint64, dst []byte, streaming bool) (int, signet.Index, error) {
+	at, err := v.Attr(n.ino)
+	if err != nil {
+		return 0, 0, err
+	}
+	n.mu.Lock()
+	seen := n.published
+	size := max(at.Size, n.over.end())
+	if off >= size {
+		n.mu.Unlock()
+		return 0, seen, nil
+	}
+	dst = dst[:min(uint64(len(dst)), size-off)]
+	inObjects, rest := n.over.copyInto(dst, off)
+	var want []want
+	for i := range inObjects {
+		p := &inObjects[i]
+		want = append(want, wantOf(p.extent(), p.job.row, dst[p.off-off:p.end()-off]))
+	}
+	n.mu.Unlock()
+
+	for _, r := range rest {
+		more, err := f.wants(v, n.ino, r, dst[r.Off-off:r.End()-off], at.Size)
+		if err != nil {
+			return 0, seen, err
+		}
+		want = append(want, more...)
+	}
+	return len(dst), seen, f.fetch(ctx, n.ino, want, streaming)
+}
+
+// wants says what filling dst with the range r of the committed file takes, and fills
+// its holes with zeros. Bytes beyond size are zeros.
+func (f *FS) wants(v signet.View, ino signet.Ino, r extent.Range, dst []byte, size uint64) ([]want, error) {
+	var list []want
+	for len(dst) > 0 {
+		if r.Off >= size {
+			clear(dst)
+			return list, nil
+		}
+		extents, err := v.Extents(ino, r.Off, r.Len, maxExtents)
+		if err != nil {
+			return nil, err
+		}
+		n := r.Len
+		if len(extents) == maxExtents {
+			n = min(n, extents[maxExtents-1].End()-r.Off) // there may be more behind
+		}
+		for _, p := range extent.Plan(extents, r.Off, n) {
+			part := dst[p.Off-r.Off : p.Off-r.Off+p.Len]
+			if p.Hole {
+				clear(part)
+				continue
+			}
+			var row signet.Object
+			if p.Extent.Inline == nil {
+				if row, err = v.Object(p.Extent.Object); err != nil {
+					return nil, signet.Wrap("find object", p.Extent.Object.String(), err)
+				}
+			}
+			list = append(list, wantOf(p.Extent, row, part))
+		}
+		dst, r.Off, r.Len = dst[n:], r.Off+n, r.Len-n
+	}
+	return list, nil
+}

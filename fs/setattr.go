@@ -1,0 +1,149 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// AttrChange says what SetAttr is to set.
+type AttrChange struct {
+	Set      uint32 // bits of signet.SetMode, ...
+	Mode     uint32
+	UID      uint32
+	GID      uint32
+	Size     uint64
+	Atime    signet.Time
+	Mtime    signet.Time
+	Ctime    signet.Time
+	AtimeNow bool // instead of Atime; signet.SetAtime must be set too
+	MtimeNow bool
+	KillPriv bool // the kernel asks to clear set-uid and set-gid (HANDLE_KILLPRIV_V2)
+}
+
+// SetAttr changes attributes: chmod, chown, utimens, truncate. Whether the caller may
+// has been decided by the kernel.
+func (f *FS) SetAttr(r *Request, ino signet.Ino, c AttrChange) (signet.Attr, time.Duration, error) {
+	ctx, cancel := f.begin(r)
+	defer cancel()
+	if c.Set == 0 && !c.KillPriv {
+		at, ttl, err := f.getAttr(ctx, r, ino)
+		if err != nil {
+			return signet.Attr{}, 0, signet.Wrap("stat", inodeText(ino), err)
+		}
+		return *at, ttl, nil
+	}
+	res, err := f.setAttr(ctx, r, ino, c)
+	if err != nil {
+		return signet.Attr{}, 0, err
+	}
+	e, err := f.outcome(ctx, r, 0, nil, res)
+	return e.Attr, e.AttrTTL, err
+}
+
+// setAttr carries out a change. What was written before it is published before it: a
+// later publication would undo the times it sets, or write beyond a new end.
+func (f *FS) setAttr(ctx context.Context, r *Request, ino signet.Ino, c AttrChange) (signet.Result, error) {
+	if c.Set&signet.SetSize != 0 && c.Size > signet.MaxFileSize {
+		return signet.Result{}, signet.Errorf(signet.TooBig, "truncate", inodeText(ino), "past the largest file")
+	}
+	n := f.nodes.get(ino, false)
+	defer f.nodes.put(n, false)
+	if err := n.flushing.take(ctx); err != nil {
+		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
+	}
+	defer n.flushing.give()
+	if n.isDirty() {
+		// A truncation goes ahead without: it may be what makes room.
+		if err := f.publishLocked(ctx, n); err != nil && c.Set&signet.SetSize == 0 {
+			return signet.Result{}, err
+		}
+	}
+	cmd, err := f.command(r, ino, c)
+	if err != nil {
+		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
+	}
+	if c.Set&(signet.SetUID|signet.SetGID) != 0 || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
+		if err := f.killCapabilities(ctx, ino); err != nil {
+			return signet.Result{}, err
+		}
+	}
+	if c.Set&signet.SetSize == 0 {
+		return f.commit(ctx, ino, cmd)
+	}
+	res, err := f.commitData(ctx, ino, cmd)
+	if err == nil {
+		f.cut(n, c.Size, signet.MaxFileSize)
+	}
+	return res, err
+}
+
+// command translates a change. Clearing set-uid and set-gid needs to know the mode.
+func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr, error) {
+	now := f.now()
+	cmd := &signet.SetAttr{
+		Ino: ino, Set: c.Set, Mode: c.Mode & permBits, UID: c.UID, GID: c.GID, Size: c.Size,
+		Atime: c.Atime, Mtime: c.Mtime, Ctime: c.Ctime, Time: now,
+	}
+	if c.AtimeNow {
+		cmd.Atime = now
+	}
+	if c.MtimeNow {
+		cmd.Mtime = now
+	}
+	if c.Set&signet.SetSize != 0 && c.Set&signet.SetMtime == 0 {
+		cmd.Set |= signet.SetMtime
+		cmd.Mtime = now
+	}
+	chown := c.Set&(signet.SetUID|signet.SetGID) != 0
+	truncated := c.Set&signet.SetSize != 0 && r.UID != 0
+	if c.Set&signet.SetMode != 0 || !chown && !truncated && !c.KillPriv {
+		return cmd, nil
+	}
+	v := f.names.View()
+	defer v.Close()
+	at, err := v.Attr(ino)
+	if err != nil {
+		return nil, err
+	}
+	if mode := withoutPriv(at.Mode); !at.IsDir() && mode != at.Mode {
+		cmd.Set |= signet.SetMode
+		cmd.Mode = mode & permBits
+	}
+	return cmd, nil
+}
+
+// cut takes a range out of what is not published, after the log has taken it out of
+// the file.
+func (f *FS) cut(n *node, off, size uint64) {
+	n.mu.Lock()
+	before := n.over.loose
+	n.over.cut(off, size, true)
+	freed := before - n.over.loose + n.sweep()
+	n.mu.Unlock()
+	f.memory.add(-freed)
+}
+
+// killCapabilities removes an inode's file capabilities, as any write to it by who
+// could not set them does.
+func (f *FS) killCapabilities(ctx context.Context, ino signet.Ino) error {
+	const capabilities = "security.capability"
+	name, err := f.seal.SealXattrName(ino, capabilities)
+	if err != nil {
+		return err
+	}
+	v := f.names.View()
+	_, err = v.Xattr(ino, name)
+	v.Close()
+	if signet.KindOf(err) == signet.NoAttr || signet.KindOf(err) == signet.NotFound {
+		return nil
+	}
+	if err == nil {
+		_, err = f.commit(ctx, ino, &signet.RemoveXattr{Ino: ino, Name: name, Time: f.now()})
+	}
+	if signet.KindOf(err) == signet.NoAttr {
+		return nil // somebody was faster
+	}
+	return err
+}
