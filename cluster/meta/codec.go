@@ -65,7 +65,7 @@ func DecodeEnvelope(b []byte) (Envelope, error) {
 	layouts[k].code(&c, e.Command)
 	if err := c.dec.Done(); err != nil {
 		if c.unknown {
-			return Envelope{}, fmt.Errorf("kind %d: %w: %w", k, err, ErrUnknown)
+			return Envelope{}, fmt.Errorf("kind %d: %w: %v", k, ErrUnknown, err)
 		}
 		return Envelope{}, signet.Wrap("decode command", fmt.Sprintf("of kind %d", k), err)
 	}
