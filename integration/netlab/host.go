@@ -101,8 +101,8 @@ func (h *Host) Freeze() { h.lab.t.Helper(); h.signalAll(syscall.SIGSTOP) }
 // Thaw lets a frozen host go on.
 func (h *Host) Thaw() { h.lab.t.Helper(); h.signalAll(syscall.SIGCONT) }
 
-// signalAll sends a signal to every process of the host but the first one. Processes
-// born meanwhile are caught in the next round.
+// signalAll sends a signal to every process of the host but its keeper's own, which
+// must stay able to end the host. Processes born meanwhile are caught in the next round.
 func (h *Host) signalAll(sig syscall.Signal) {
 	h.lab.t.Helper()
 	first, err := h.first()
@@ -121,6 +121,9 @@ func (h *Host) signalAll(sig syscall.Signal) {
 				continue
 			}
 			seen[pid], found = true, true
+			if group, err := syscall.Getpgid(pid); err != nil || group == first {
+				continue
+			}
 			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 				h.lab.t.Fatalf("netlab: signal %d of host %d: %v", pid, h.index, err)
 			}
