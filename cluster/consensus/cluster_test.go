@@ -66,7 +66,7 @@ func (w *world) init(hosts int) {
 		return a
 	}
 	host := func(i int) meta.NewHost {
-		return meta.NewHost{Key: signet.HostKey{byte(i)}, Name: fmt.Sprint("h", i), Addrs: []string{fmt.Sprint("h", i)}, Weight: 1, Roles: meta.RoleStore | meta.RoleVote | meta.RoleMount}
+		return meta.NewHost{Key: signet.HostKey{byte(i)}, Name: fmt.Sprint("h", i), Addrs: []string{fmt.Sprint("h", i)}, Weight: 1, Roles: meta.RoleAll, Knows: meta.FeatureNewest}
 	}
 	must(n.doLoose(ctx, signet.ClusterGroup, &meta.Init{Cluster: [16]byte{1}, Name: "test", Arcs: 16, Copies: 3, Host: host(1), Mode: 0o755,
 		Slots: []meta.NewSlot{{Kind: 1, Label: "test", Data: []byte("x")}}}))
@@ -141,6 +141,7 @@ func (w *world) link(from, to signet.HostID) *testHost {
 // boot starts the host's process on its disk.
 func (h *testHost) boot() {
 	h.start++
+	start := h.start
 	level := slog.LevelError
 	if testing.Verbose() {
 		level = slog.LevelInfo
@@ -148,9 +149,15 @@ func (h *testHost) boot() {
 	logger := slog.New(slog.NewTextHandler(h.world.t.Output(), &slog.HandlerOptions{Level: level})).With("host", uint64(h.id), "start", h.start)
 	inbox := make(chan func(*Node), 4096)
 	n, err := Open(Config{
-		Host: h.id, Start: h.start, FS: h.disk, Dir: "state", Transport: testTransport{h.world, h.id},
+		Host: h.id, Start: h.start, FS: h.disk, Dir: "state", Transport: testTransport{h.world, h.id, h.start},
 		Clock: clock.Real(), Times: h.world.times, Logger: logger,
-		Failed: func(err error) { h.world.t.Errorf("host %d failed: %v", h.id, err) },
+		Failed: func(err error) {
+			h.world.mu.Lock()
+			defer h.world.mu.Unlock()
+			if h.node != nil && h.start == start {
+				h.world.t.Errorf("host %d failed: %v", h.id, err)
+			}
+		},
 	})
 	if err != nil {
 		h.world.t.Fatalf("boot host %d: %v", h.id, err)
@@ -184,14 +191,13 @@ func (h *testHost) stop() {
 }
 
 // crash ends the process and takes everything back that its disk was not told to keep.
-func (h *testHost) crash(seed uint64) {
+func (h *testHost) crash() {
 	h.world.mu.Lock()
 	n := h.node
 	h.node = nil
 	h.world.mu.Unlock()
 	clone := h.disk.CrashClone(vfs.CrashCloneCfg{})
 	if n != nil {
-		n.config.Failed = nil
 		if err := n.Close(); err != nil {
 			h.world.t.Logf("close crashed host %d: %v", h.id, err)
 		}
@@ -202,10 +208,24 @@ func (h *testHost) crash(seed uint64) {
 type testTransport struct {
 	world *world
 	from  signet.HostID
+	start uint64
+}
+
+// link returns the host that a message of this process reaches: nobody, once the
+// process is dead, even though its goroutines still run for a moment.
+func (t testTransport) link(to signet.HostID) *testHost {
+	t.world.mu.Lock()
+	me := t.world.hosts[t.from]
+	alive := me.node != nil && me.start == t.start
+	t.world.mu.Unlock()
+	if !alive {
+		return nil
+	}
+	return t.world.link(t.from, to)
 }
 
 func (t testTransport) deliver(to signet.HostID, f func(*Node)) {
-	h := t.world.link(t.from, to)
+	h := t.link(to)
 	if h == nil {
 		return
 	}
@@ -234,7 +254,7 @@ var errLink = signet.Errorf(signet.Unavailable, "call", "", "no link")
 // call runs f on the other host, if the way there is open, and its answer counts if the
 // way back is.
 func (t testTransport) call(ctx context.Context, to signet.HostID, f func(*Node) error) error {
-	h := t.world.link(t.from, to)
+	h := t.link(to)
 	if h == nil {
 		return errLink
 	}

@@ -149,7 +149,7 @@ func Open(c Config) (*Node, error) {
 // openDisk opens the tables and the log, finishing what a crash interrupted.
 func (n *Node) openDisk() error {
 	c := n.config
-	err := errors.Join(c.FS.MkdirAll(c.Dir, 0o700), n.cleanUp())
+	err := errors.Join(c.FS.MkdirAll(c.Dir, 0o700), syncDir(c.FS, c.FS.PathDir(c.Dir)), n.cleanUp())
 	if err != nil {
 		return signet.Wrap("open", c.Dir, err)
 	}
