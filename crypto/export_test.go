@@ -57,3 +57,25 @@ func ExpandBoth(key [32]byte, info []byte) (once, kept [64]byte) {
 	p.expand(info, &kept) // with a state from the pool
 	return once, kept
 }
+
+// DecodeKeys decodes what is sealed in a slot.
+func DecodeKeys(b []byte) (*Keyring, error) {
+	in, err := decodeKeys(b)
+	if err != nil {
+		return nil, err
+	}
+	return newKeyring(in), nil
+}
+
+// EncodeKeys encodes what is sealed in a slot.
+func (k *Keyring) EncodeKeys() []byte { return k.in().encode() }
+
+// SealRaw seals anything as a name, target or attribute name, as a holder of the key
+// could who runs another program.
+func (k *Keyring) SealRaw(ino signet.Ino, b []byte) (name, target, xattr []byte) {
+	in := k.in()
+	for out, s := range map[*[]byte]*siv{&name: &in.names, &target: &in.targets, &xattr: &in.xattrNames} {
+		*out, _ = s.aead.EncryptDeterministically(b, bindName(ino))
+	}
+	return name, target, xattr
+}

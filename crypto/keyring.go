@@ -140,7 +140,7 @@ func (k *Keyring) Rotate(random io.Reader) (*Keyring, error) {
 }
 
 // Wipe zeroes the keys and waits for who uses them now; every later use fails with
-// NoKey. The expanded round keys inside the standard library's ciphers cannot be
+// NoKey. Openers made before have their object's key and go on working. The expanded round keys inside the standard library's ciphers cannot be
 // reached; they go with the garbage collector.
 func (k *Keyring) Wipe() {
 	k.mu.Lock()
