@@ -276,3 +276,21 @@ func FuzzParseRecoveryKey(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeKeys decodes any bytes as the secrets in a slot.
+func FuzzDecodeKeys(f *testing.F) {
+	f.Add(newRing(f, "ring").EncodeKeys())
+	f.Add([]byte{0x94, 0x01})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := crypto.DecodeKeys(b)
+		if err != nil {
+			if !errors.Is(err, signet.BadMessage) && !errors.Is(err, signet.WrongVersion) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !bytes.Equal(k.EncodeKeys(), b) {
+			t.Fatal("decoding and encoding changes it")
+		}
+	})
+}
