@@ -124,6 +124,9 @@ func helperError(path string, o *Options, err error, said string) error {
 	if _, serr := os.Stat("/dev/fuse"); os.IsNotExist(serr) {
 		return deviceError(syscall.ENOENT)
 	}
+	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
+		return signet.Errorf(signet.Permission, "open /dev/fuse", "", "this user may not open it: udev gives it mode 0666, here somebody has to (chmod 666 /dev/fuse)")
+	}
 	if o.AllowOther && !userAllowOther() {
 		return signet.Errorf(signet.NotPermitted, "mount", path, "allow_other is for ordinary users only if /etc/fuse.conf has a line user_allow_other: add it, or mount without allow_other")
 	}

@@ -52,6 +52,7 @@ var errnoOf = [signet.KindEnd]syscall.Errno{
 	signet.Loop:          syscall.EINVAL, // what rename(2) says of a directory into itself
 	signet.Disk:          syscall.EIO,
 	signet.Busy:          syscall.EBUSY,
+	signet.PastEnd:       syscall.ENXIO, // what lseek(2) says of SEEK_DATA and SEEK_HOLE
 }
 
 // statusOf returns what the kernel is told about err.
