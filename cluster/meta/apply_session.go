@@ -24,15 +24,16 @@ func (t *tx) openSession(c *OpenSession) signet.Result {
 		}
 		old = append(old, s.ID)
 	}
+	if t.opened == t.index {
+		return refuse(signet.TooBusy) // two in one entry would have one number
+	}
 	t.end(old)
 	if c.Start > h.Start {
 		h.Start = c.Start
 		t.putHost(&h)
 	}
+	t.opened = t.index
 	id := signet.SessionID(t.index)
-	if _, taken := t.sessions.get(id); taken {
-		return refuse(signet.TooBusy) // two in one entry would have one number: again, in another
-	}
 	t.sessions.set(id, Session{ID: id, Host: c.Host, Start: c.Start, Opened: c.Time})
 	return signet.Result{}
 }

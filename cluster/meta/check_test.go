@@ -233,4 +233,3 @@ func (w *world) changes() (out []string) {
 	}
 	return out
 }
-

@@ -128,7 +128,9 @@ func sampleRows() (lines []string) {
 	answer.Result.Attr.Ino = 9
 	host := samples()[kindJoin-1].(*Join).Host
 	slot := samples()[kindAddSlot-1].(*AddSlot).Slot
-	add := func(name string, key []byte, row string) { lines = append(lines, fmt.Sprintf("%s %x %s", name, key, row)) }
+	add := func(name string, key []byte, row string) {
+		lines = append(lines, fmt.Sprintf("%s %x %s", name, key, row))
+	}
 	add("position", metaKey(0, rowApplied), hexRow(codePosition, Position{1, 2, signet.Digest{3}}))
 	add("cluster", metaKey(0, rowCluster), hexRow(codeCluster, Cluster{clusterID, "home", 16, 3, 1, 2, 3, 4, at}))
 	add("members", metaKey(0, rowMembers), hexRow(codeBlob, blobRow{[]byte("raft")}))

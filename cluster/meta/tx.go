@@ -40,7 +40,8 @@ type tx struct {
 	group   signet.Group
 	session signet.SessionID
 	extra   uint64
-	touched int // rows written by this command, some counted twice
+	opened  signet.Index // the newest entry that opened a session
+	touched int          // rows written by this command, some counted twice
 }
 
 type inodeID struct {
