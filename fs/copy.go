@@ -64,10 +64,13 @@ func (f *FS) share(ctx context.Context, c copying, n uint64) (uint64, error) {
 		if err != nil || done == 0 {
 			return 0, err
 		}
-		if _, err = f.commitData(ctx, c.to, w); err == nil {
+		_, err = f.commitData(ctx, c.to, w)
+		switch kind := signet.KindOf(err); {
+		case err == nil:
 			return done, nil
-		}
-		if signet.KindOf(err) != signet.Stale || try >= maxStale {
+		case kind == signet.TooBig && done > 1:
+			n = done / 2 // it would replace too many small extents at once
+		case kind != signet.Stale || try >= maxStale:
 			return 0, err
 		}
 	}

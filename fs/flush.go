@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"math"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs/extent"
@@ -26,27 +27,54 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 			return err
 		}
 	}
-	for stale := 0; ; { //                               durable; now name it all
-		w := n.fly(jobs)
+	for most, stale := (portion{maxExtents, math.MaxUint64}), 0; ; {
+		w := n.fly(jobs, most) //                         durable; now name it all
 		if w == nil {
 			f.clean(n)
 			return nil
 		}
 		res, ticket, err := f.apply(ctx, n.ino, w)
-		f.memory.add(-n.landed(res, ticket, err))
-		if err == nil && res.Err == signet.Stale && stale < maxStale {
+		named, freed := n.landed(res, ticket, err)
+		f.memory.add(-freed)
+		switch {
+		case err == nil && res.Err == signet.OK:
+			continue
+		case err != nil:
+		case res.Err == signet.TooBig && most.halve(w):
+			continue // it would replace too many small extents at once
+		case res.Err == signet.Stale && stale < maxStale:
 			stale++
-			err = f.reputAll(ctx, n, jobs)
-		} else if err == nil && res.Err != signet.OK {
+			if err = f.reputAll(ctx, n, named); err == nil {
+				continue
+			}
+		default:
 			err = signet.Wrap("publish", inodeText(n.ino), res.Err)
 		}
-		if err != nil {
-			if hopeless(err) {
-				f.discard(n, err)
-			}
-			return err
+		if hopeless(err) {
+			f.discard(n, err)
 		}
+		return err
 	}
+}
+
+// portion is the most that one Write names.
+type portion struct {
+	extents int
+	bytes   uint64
+}
+
+// halve makes the portion half of what w names, if w can be halved.
+func (p *portion) halve(w *signet.Write) bool {
+	n := uint64(w.Extents[0].Len)
+	switch {
+	case len(w.Extents) > 1:
+		p.extents = len(w.Extents) / 2
+	case n > 1:
+		p.bytes = n / 2
+	default:
+		return false
+	}
+	return true
 }
 
 // released waits until everything published of n so far is released.
@@ -101,33 +129,30 @@ type flight struct {
 	gone    bool          // the file was given up meanwhile
 }
 
-// fly builds the command that names the pieces of the given jobs, as many as one
-// command may, and notes that it is under way. It returns nil if there are none.
-func (n *node) fly(jobs map[*job]bool) *signet.Write {
+// fly builds the command that names the pieces of the given jobs, at most a portion,
+// and notes that it is under way. It returns nil if there are none.
+func (n *node) fly(jobs map[*job]bool, most portion) *signet.Write {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv}
 	fl := &flight{jobs: map[*job]bool{}}
-	for i := range n.over.pieces {
+	for i := 0; i < len(n.over.pieces) && most.bytes > 0; i++ {
 		p := &n.over.pieces[i]
 		if !jobs[p.job] || !p.job.durable {
 			continue
 		}
-		e := p.extent()
-		if last := len(w.Extents) - 1; last >= 0 {
-			if joined, ok := extent.Join(w.Extents[last], e); ok {
-				w.Extents[last], fl.to = joined, p.end()
-				continue
-			}
+		if uint64(p.size) > most.bytes {
+			n.over.split(i, uint32(most.bytes))
+			p = &n.over.pieces[i]
 		}
-		if len(w.Extents) == maxExtents {
+		if !add(w, p.extent(), most.extents) {
 			break
 		}
-		if len(w.Extents) == 0 {
+		if len(fl.jobs) == 0 {
 			fl.off = p.off
 		}
 		fl.to = p.end()
-		w.Extents = append(w.Extents, e)
+		most.bytes -= uint64(p.size)
 		if !fl.jobs[p.job] {
 			fl.jobs[p.job] = true
 			if !p.job.inline && !p.job.named {
@@ -135,12 +160,28 @@ func (n *node) fly(jobs map[*job]bool) *signet.Write {
 			}
 		}
 	}
-	if len(w.Extents) == 0 {
+	if len(fl.jobs) == 0 {
 		return nil
 	}
 	w.Size = fl.to
 	n.flight = fl
 	return w
+}
+
+// add appends an extent, or joins it to the last one. It returns false if there would
+// be more than most.
+func add(w *signet.Write, e signet.Extent, most int) bool {
+	if last := len(w.Extents) - 1; last >= 0 {
+		if joined, ok := extent.Join(w.Extents[last], e); ok {
+			w.Extents[last] = joined
+			return true
+		}
+	}
+	if len(w.Extents) >= most {
+		return false
+	}
+	w.Extents = append(w.Extents, e)
+	return true
 }
 
 func (p *piece) extent() signet.Extent {
@@ -164,9 +205,9 @@ func (n *node) land(index signet.Index) {
 }
 
 // landed notes how the Write under way ended. If it was not applied, or nobody knows,
-// its pieces stay dirty and are named again: that does no harm. It returns how much
-// memory became free.
-func (n *node) landed(res signet.Result, t signet.Ticket, err error) int64 {
+// its pieces stay dirty and are named again: that does no harm. It returns the jobs
+// that it named and how much memory became free.
+func (n *node) landed(res signet.Result, t signet.Ticket, err error) (named map[*job]bool, freed int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	fl := n.flight
@@ -180,7 +221,7 @@ func (n *node) landed(res signet.Result, t signet.Ticket, err error) int64 {
 		n.over.restore(fl.taken)
 	}
 	n.flight = nil
-	return n.sweep()
+	return fl.jobs, n.sweep()
 }
 
 // reputAll puts the objects of jobs again.

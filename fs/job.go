@@ -111,9 +111,22 @@ func (f *FS) start(n *node, j *job) *attempt {
 		close(t.done)
 		return t
 	}
+	if n.pin == nil {
+		n.pin = f.names.View()
+	}
 	plain := j.plain
 	f.work.Go(func() { f.run(n, j, t, plain) })
 	return t
+}
+
+// unpin lets the collection of objects go on if every object put for the file has its
+// name. An open view is what holds it back: it makes this host say that it still
+// depends on the state from before they were put. n.mu is held.
+func (n *node) unpin() {
+	if n.pin != nil && n.over.empty() && len(n.unpaid) == 0 {
+		n.pin.Close()
+		n.pin = nil
+	}
 }
 
 // startAll begins to make durable what is dirty and has not begun yet: all of it, or
@@ -158,6 +171,7 @@ func (f *FS) run(n *node, j *job, t *attempt, plain [][]byte) {
 	}
 	close(t.done)
 	freed += n.sweep() // its file may have been given up meanwhile
+	n.unpin()
 	n.mu.Unlock()
 	f.memory.add(-freed)
 	if hopeless(err) {

@@ -26,6 +26,7 @@ type node struct {
 	unpaid    []*job        // guarded by mu; those whose memory is not given back
 	flight    *flight       // guarded by mu; the Write under way, if any
 	ticket    signet.Ticket // guarded by mu; of the newest Write, until it is released
+	pin       signet.View   // guarded by mu; keeps objects without a name from being collected
 	fails     failures
 }
 
@@ -41,6 +42,7 @@ func (n *node) overlay(at *signet.Attr, index signet.Index) bool {
 		return true
 	}
 	at.Size = max(at.Size, n.over.end())
+	at.Bytes += n.over.bytes() // or so: what it replaces is not known here
 	at.Mtime, at.Ctime = n.mtime, n.mtime
 	if n.killPriv {
 		at.Mode = withoutPriv(at.Mode)

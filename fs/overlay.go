@@ -40,6 +40,15 @@ func (o *overlay) end() uint64 {
 	return o.pieces[len(o.pieces)-1].end()
 }
 
+// bytes returns how many bytes there are.
+func (o *overlay) bytes() uint64 {
+	var n uint64
+	for i := range o.pieces {
+		n += uint64(o.pieces[i].size)
+	}
+	return n
+}
+
 // first returns the position of the first piece that ends after off.
 func (o *overlay) first(off uint64) int {
 	if n := len(o.pieces); n > 0 && o.pieces[n-1].end() <= off {
@@ -186,6 +195,12 @@ func (o *overlay) splice(i, j int, with []piece) {
 		return
 	}
 	o.pieces = append(o.pieces[:i:i], append(with, tail...)...)
+}
+
+// split makes two pieces of the first, frozen, so that the first has n bytes.
+func (o *overlay) split(i int, n uint32) {
+	p := o.pieces[i]
+	o.splice(i, i+1, []piece{o.part(p, p.off, p.off+uint64(n)), o.part(p, p.off+uint64(n), p.end())})
 }
 
 // take removes and returns the pieces of the given jobs that lie in [off, to).

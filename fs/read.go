@@ -151,11 +151,11 @@ func (f *FS) wants(v signet.View, ino signet.Ino, r extent.Range, dst []byte, si
 			clear(dst)
 			return list, nil
 		}
-		extents, err := v.Extents(ino, r.Off, r.Len, maxExtents)
+		n := min(r.Len, size-r.Off) // beyond lies at most what a truncation has yet to remove
+		extents, err := v.Extents(ino, r.Off, n, maxExtents)
 		if err != nil {
 			return nil, err
 		}
-		n := r.Len
 		if len(extents) == maxExtents {
 			n = min(n, extents[maxExtents-1].End()-r.Off) // there may be more behind
 		}

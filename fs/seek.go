@@ -45,6 +45,7 @@ func (f *FS) seek(ctx context.Context, v signet.View, n *node, off uint64, data 
 	if err != nil {
 		return 0, false, err
 	}
+	committed := at.Size
 	if !n.overlay(&at, v.Index()) {
 		return 0, false, nil
 	}
@@ -52,7 +53,7 @@ func (f *FS) seek(ctx context.Context, v signet.View, n *node, off uint64, data 
 		return 0, true, signet.PastEnd
 	}
 	for to = off; to < at.Size; {
-		from, end, err := f.nextData(v, n, to, at.Size)
+		from, end, err := f.nextData(v, n, to, committed, at.Size)
 		if err != nil {
 			return 0, false, err
 		}
@@ -82,11 +83,13 @@ func (f *FS) seek(ctx context.Context, v signet.View, n *node, off uint64, data 
 
 // nextData returns the first range of bytes at or after off, committed or not; it
 // begins at size if there is none.
-func (f *FS) nextData(v signet.View, n *node, off, size uint64) (from, end uint64, err error) {
+func (f *FS) nextData(v signet.View, n *node, off, committed, size uint64) (from, end uint64, err error) {
 	from, end = size, size
-	extents, err := v.Extents(n.ino, off, size-off, maxExtents)
-	if err != nil {
-		return 0, 0, err
+	var extents []signet.Extent
+	if off < committed {
+		if extents, err = v.Extents(n.ino, off, committed-off, maxExtents); err != nil {
+			return 0, 0, err
+		}
 	}
 	for i, e := range extents {
 		if i == 0 {

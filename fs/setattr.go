@@ -92,10 +92,6 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr,
 	if c.MtimeNow {
 		cmd.Mtime = now
 	}
-	if c.Set&signet.SetSize != 0 && c.Set&signet.SetMtime == 0 {
-		cmd.Set |= signet.SetMtime
-		cmd.Mtime = now
-	}
 	chown := c.Set&(signet.SetUID|signet.SetGID) != 0
 	truncated := c.Set&signet.SetSize != 0 && r.UID != 0
 	if c.Set&signet.SetMode != 0 || !chown && !truncated && !c.KillPriv {

@@ -47,6 +47,7 @@ func (f *FS) clean(n *node) {
 		n.killPriv = false
 	}
 	freed := n.sweep()
+	n.unpin()
 	n.mu.Unlock()
 	d := f.dirty.of[n]
 	if empty {

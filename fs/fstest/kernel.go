@@ -1,0 +1,252 @@
+package fstest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
+)
+
+// PageSize is the size of a page of Kernel.
+const PageSize = 4096
+
+// Kernel stands in for the kernel of one mount. It caches names, attributes and pages
+// for as long as it was told it may, and locks pages while a READ of them is
+// unanswered: DropPages waits for those, in order, as the real one does.
+type Kernel struct {
+	// Hold, if not nil, is called between a reply's arrival and its effect, with what it
+	// is the reply to.
+	Hold func(what string)
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	names   map[string]cachedName // guarded by mu
+	attrs   map[signet.Ino]signet.Attr
+	pages   map[pageID]*page
+	log     []string
+	noEpoch bool
+}
+
+var _ fs.Kernel = (*Kernel)(nil)
+
+type cachedName struct {
+	ino signet.Ino
+}
+
+type pageID struct {
+	ino signet.Ino
+	no  int64
+}
+
+type page struct {
+	locked bool
+	data   []byte // up to the end of the file
+}
+
+// NewKernel returns a kernel with empty caches.
+func NewKernel() *Kernel {
+	k := &Kernel{names: map[string]cachedName{}, attrs: map[signet.Ino]signet.Attr{}, pages: map[pageID]*page{}}
+	k.changed = sync.NewCond(&k.mu)
+	return k
+}
+
+// NoEpoch makes the kernel one that cannot forget all names.
+func (k *Kernel) NoEpoch() { k.noEpoch = true }
+
+// DropNames forgets all names.
+func (k *Kernel) DropNames() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.noEpoch {
+		return signet.NotSupported
+	}
+	k.log = append(k.log, "names")
+	clear(k.names)
+	return nil
+}
+
+// DropAttr forgets an inode's attributes.
+func (k *Kernel) DropAttr(ino signet.Ino) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.log = append(k.log, fmt.Sprintf("attr %d", ino))
+	delete(k.attrs, ino)
+}
+
+// DropPages forgets pages one after the other, waiting for locked ones.
+func (k *Kernel) DropPages(ino signet.Ino, off, n int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.log = append(k.log, fmt.Sprintf("pages %d %d %d", ino, off, n))
+	delete(k.attrs, ino)
+	first, last := off/PageSize, int64(1)<<52
+	if n >= 0 {
+		last = (off + n - 1) / PageSize
+	}
+	for {
+		next := pageID{ino, last + 1}
+		for id := range k.pages {
+			if id.ino == ino && id.no >= first && id.no < next.no {
+				next = id
+			}
+		}
+		if next.no > last {
+			return
+		}
+		for k.pages[next] != nil && k.pages[next].locked {
+			k.changed.Wait()
+		}
+		delete(k.pages, next)
+		first = next.no + 1
+	}
+}
+
+// Log returns what the kernel was asked to forget, and empties the list.
+func (k *Kernel) Log() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.log
+	k.log = nil
+	return l
+}
+
+// Cached returns how many pages of an inode are cached.
+func (k *Kernel) Cached(ino signet.Ino) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for id, p := range k.pages {
+		if id.ino == ino && !p.locked {
+			n++
+		}
+	}
+	return n
+}
+
+func (k *Kernel) hold(what string) {
+	if k.Hold != nil {
+		k.Hold(what)
+	}
+}
+
+// Lookup finds a name as a program's path walk would: from the cache while that is
+// allowed, else from f.
+func (k *Kernel) Lookup(ctx context.Context, f *fs.FS, parent signet.Ino, name string) (signet.Ino, error) {
+	key := fmt.Sprintf("%d/%s", parent, name)
+	k.mu.Lock()
+	c, ok := k.names[key]
+	k.mu.Unlock()
+	if ok {
+		return c.ino, nil
+	}
+	r := &fs.Request{Ctx: ctx}
+	defer r.Done()
+	e, err := f.Lookup(r, parent, name)
+	if err != nil {
+		return 0, err
+	}
+	k.hold("lookup")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.EntryTTL > 0 {
+		k.names[key] = cachedName{e.Attr.Ino}
+	}
+	if e.AttrTTL > 0 {
+		k.attrs[e.Attr.Ino] = e.Attr
+	}
+	return e.Attr.Ino, nil
+}
+
+// Stat returns attributes, from the cache while that is allowed.
+func (k *Kernel) Stat(ctx context.Context, f *fs.FS, ino signet.Ino) (signet.Attr, error) {
+	k.mu.Lock()
+	at, ok := k.attrs[ino]
+	k.mu.Unlock()
+	if ok {
+		return at, nil
+	}
+	r := &fs.Request{Ctx: ctx}
+	defer r.Done()
+	at, ttl, err := f.GetAttr(r, ino)
+	if err != nil {
+		return at, err
+	}
+	k.hold("getattr")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ttl > 0 {
+		k.attrs[ino] = at
+	}
+	return at, nil
+}
+
+// Read reads [off, off+n) through the page cache.
+func (k *Kernel) Read(ctx context.Context, f *fs.FS, h fs.Handle, ino signet.Ino, off, n int64) ([]byte, error) {
+	var out []byte
+	for no := off / PageSize; no*PageSize < off+n; no++ {
+		data, err := k.page(ctx, f, h, pageID{ino, no})
+		if err != nil {
+			return nil, err
+		}
+		from := max(off-no*PageSize, 0)
+		to := min(off+n-no*PageSize, int64(len(data)))
+		if from < to {
+			out = append(out, data[from:to]...)
+		}
+		if len(data) < PageSize {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (k *Kernel) page(ctx context.Context, f *fs.FS, h fs.Handle, id pageID) ([]byte, error) {
+	k.mu.Lock()
+	for k.pages[id] != nil && k.pages[id].locked {
+		k.changed.Wait()
+	}
+	if p := k.pages[id]; p != nil {
+		k.mu.Unlock()
+		return p.data, nil
+	}
+	p := &page{locked: true}
+	k.pages[id] = p
+	k.mu.Unlock()
+
+	buf := make([]byte, PageSize)
+	r := &fs.Request{Ctx: ctx}
+	n, err := f.Read(r, h, id.no*PageSize, buf, 0)
+	k.hold("read")
+	k.mu.Lock()
+	p.locked = false
+	if err != nil {
+		delete(k.pages, id)
+	} else {
+		p.data = buf[:n]
+	}
+	k.changed.Broadcast()
+	k.mu.Unlock()
+	r.Done()
+	return p.data, err
+}
+
+// Wrote puts what a program wrote into cached pages, as write(2) does.
+func (k *Kernel) Wrote(ino signet.Ino, off int64, data []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.attrs, ino)
+	for no := off / PageSize; no*PageSize < off+int64(len(data)); no++ {
+		p := k.pages[pageID{ino, no}]
+		if p == nil {
+			continue
+		}
+		full := make([]byte, PageSize)
+		size := copy(full, p.data)
+		from := max(off, no*PageSize)
+		to := min(off+int64(len(data)), (no+1)*PageSize)
+		copy(full[from-no*PageSize:], data[from-off:to-off])
+		p.data = full[:max(size, int(to-no*PageSize))]
+	}
+}
