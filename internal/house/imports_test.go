@@ -52,7 +52,7 @@ const (
 // foreign says which rooms may import a library. The key is a prefix of the path.
 var foreign = map[string][]string{
 	"github.com/hanwen/go-fuse":              {"fs/fuse"},
-	"github.com/hanwen/go-fuse/v2/posixtest": {"integration"},
+	"github.com/hanwen/go-fuse/v2/posixtest": {"integration", "fs/fuse"},
 	"go.etcd.io/raft":                        {"cluster/consensus"},
 	"github.com/vmihailenco/msgpack":         {"internal/pack"},
 	"github.com/cockroachdb/pebble":          {"internal/disk", "cluster/store", "cluster/meta", "cluster/consensus", "integration"},
