@@ -17,9 +17,16 @@ type answerer struct {
 	member bool // else it may only join
 
 	mu      sync.Mutex
-	running map[uint64]*callContext
+	running map[uint64]*running
 	open    int  // calls whose reply is not queued yet
 	leaving bool // goodbye was said
+}
+
+// running is a call that is being answered.
+type running struct {
+	id  uint64
+	ctx callContext
+	req Request
 }
 
 // admit checks a frame's payload against what its method allows, and lets bulk
@@ -51,10 +58,10 @@ func (a *answerer) receive(f *frame) error {
 	case kindCancel:
 		f.buf.Release()
 		a.mu.Lock()
-		ctx := a.running[f.call]
+		r := a.running[f.call]
 		a.mu.Unlock()
-		if ctx != nil {
-			ctx.end(context.Canceled)
+		if r != nil {
+			r.ctx.end(context.Canceled)
 		}
 		return nil
 	}
@@ -69,9 +76,9 @@ func (a *answerer) allowed(m Method) bool {
 
 func (a *answerer) oneWay(f *frame) {
 	h := a.server.sinks[f.method]
-	req := newRequest(a, f)
+	req := a.request(f)
 	if h != nil && a.allowed(f.method) {
-		h(a.peer, req)
+		h(a.peer, &req)
 	}
 	req.finish()
 }
@@ -82,15 +89,15 @@ func (a *answerer) call(f *frame) error {
 		f.buf.Release()
 		return a.answerNow(f.call, signet.Errorf(signet.NotSupported, "", "", "this host does not serve %v here", f.method))
 	}
-	ctx := &callContext{clock: a.cfg.Clock}
+	r := &running{id: f.call, ctx: callContext{clock: a.cfg.Clock}, req: a.request(f)}
 	if f.wait > 0 {
-		ctx.deadline = a.cfg.Clock.Now().Add(time.Duration(f.wait) * time.Millisecond)
+		r.ctx.deadline = a.cfg.Clock.Now().Add(time.Duration(f.wait) * time.Millisecond)
 	}
 	a.mu.Lock()
 	_, twice := a.running[f.call]
 	full := len(a.running) >= a.cfg.class(a.class).Calls
 	if !twice && !full {
-		a.running[f.call] = ctx
+		a.running[f.call] = r
 		a.open++
 		a.wg.Add(1)
 	}
@@ -103,20 +110,20 @@ func (a *answerer) call(f *frame) error {
 		f.buf.Release()
 		return a.answerNow(f.call, signet.Errorf(signet.TooBusy, "", "", "more calls in flight than this host allows"))
 	}
-	go a.run(h, ctx, f.call, newRequest(a, f))
+	go a.run(h, r)
 	return nil
 }
 
 // run carries out one call and sends its reply.
-func (a *answerer) run(h Handler, ctx *callContext, id uint64, req *Request) {
+func (a *answerer) run(h Handler, r *running) {
 	defer a.wg.Done()
-	reply, err := h(ctx, a.peer, req)
-	req.finish()
-	ctx.end(context.Canceled)
+	reply, err := h(&r.ctx, a.peer, &r.req)
+	r.req.finish()
+	r.ctx.end(context.Canceled)
 	a.mu.Lock()
-	delete(a.running, id) // before the peer can see the reply and count on the place
+	delete(a.running, r.id) // before the peer can see the reply and count on the place
 	a.mu.Unlock()
-	if err = a.reply(id, &reply, err, req.Method); err != nil {
+	if err = a.reply(r.id, &reply, err, r.req.Method); err != nil {
 		a.close(err)
 	}
 	a.mu.Lock()
@@ -193,8 +200,8 @@ func (a *answerer) goodbye(why error) {
 // ended cancels what runs; nobody waits for it any more.
 func (a *answerer) ended(error) {
 	a.mu.Lock()
-	for _, ctx := range a.running {
-		ctx.end(context.Canceled)
+	for _, r := range a.running {
+		r.ctx.end(context.Canceled)
 	}
 	a.mu.Unlock()
 }
@@ -212,8 +219,8 @@ type Request struct {
 	kept bool
 }
 
-func newRequest(a *answerer, f *frame) *Request {
-	return &Request{
+func (a *answerer) request(f *frame) Request {
+	return Request{
 		Method: f.method, Class: a.class, Host: a.hello.Host, Payload: f.buf.Payload(),
 		body: f.body, buf: f.buf,
 	}

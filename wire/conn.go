@@ -107,8 +107,8 @@ func (c *conn) finish(err error) { c.out.close(err, true) }
 
 func (c *conn) read(e end) error {
 	var d pack.Decoder
+	var f frame // receive copies what it keeps
 	for {
-		var f frame
 		if err := readFrame(c.in, &d, MaxHeader, &f, e.admit); err != nil {
 			return err
 		}
@@ -170,6 +170,7 @@ type watch struct {
 func (w *watch) start(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.in = c.meter.in.Load()
 	if !w.stopped {
 		w.timer = c.cfg.Clock.AfterFunc(w.period(c), func() { w.look(c) })
 	}

@@ -12,6 +12,10 @@ import (
 	"github.com/signetfs/signet/internal/clock"
 )
 
+// maxMute is how often a peer may hang up without a word before it is left alone for
+// a while. Each of two restarts of it may look like that to us.
+const maxMute = 2
+
 // link is the way to one peer in one class: a connection, an attempt to make one, or
 // the memory that the last attempts failed. It dials only when somebody wants it.
 type link struct {
@@ -23,6 +27,7 @@ type link struct {
 	mu       sync.Mutex // guards what follows; the pool's lock may be taken under it
 	attempt  *attempt   // running
 	failures int        // attempts that failed in a row
+	mute     int        // connections in a row on which the peer said nothing
 	failed   time.Time  // the last of them
 	retry    time.Time  // no attempt before that
 	last     error      // why the last one failed
@@ -146,6 +151,9 @@ func (l *link) connect(ctx context.Context, a *attempt, addrs []string) {
 	}
 	c.out = a.out
 	a.conn = newCaller(c)
+	if l.mute == 0 {
+		l.failures = 0
+	}
 	l.up.Store(a.conn)
 	l.mu.Unlock()
 	close(a.done)
@@ -172,9 +180,10 @@ func (l *link) reach(ctx context.Context, addrs []string) (*conn, error) {
 	return nil, err
 }
 
-// ended forgets a connection that is over. One on which the peer had not said a word
-// counts as a failed attempt, or a host that hangs up on us would be dialled without
-// a pause.
+// ended forgets a connection that is over. After a connection that was used there is
+// nothing to hold against the peer: it is dialled again at once. But one that hangs
+// up on us again and again without a word would be dialled without a pause, so
+// that counts as failing.
 func (l *link) ended(c *caller) {
 	if c.silent.Load() && l.class == Control {
 		l.pool.suspect(l.key)
@@ -182,9 +191,10 @@ func (l *link) ended(c *caller) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.up.CompareAndSwap(c, nil)
-	if c.spoke.Load() {
-		l.failures = 0
-	} else if l.closed == nil {
+	if l.mute++; c.spoke.Load() {
+		l.mute, l.failures = 0, 0
+	}
+	if l.mute > maxMute {
 		l.noteFailure(c.err)
 	}
 }

@@ -75,14 +75,14 @@ func (s *Server) Handle(m Method, h Handler) { s.handlers[m] = h }
 // HandleSend registers the sink of a one-way method.
 func (s *Server) HandleSend(m Method, h Sink) { s.sinks[m] = h }
 
-// Serve accepts connections from l until Close or Shutdown, which make it return
-// nil. It may run for several listeners at once.
+// Serve accepts connections from l until Close or Shutdown, also one before it, and
+// returns nil then. It may run for several listeners at once.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		l.Close()
-		return signet.Errorf(signet.Closed, "serve", l.Addr().String(), "the server was closed")
+		return nil
 	}
 	s.listeners = append(s.listeners, l)
 	s.wg.Add(1)
@@ -145,6 +145,9 @@ func (s *Server) meet(raw net.Conn) {
 		if a != nil {
 			a.serve(a)
 			s.remove(a)
+			if a.silent.Load() && a.class == Control {
+				s.hangUp(a.peer, signet.Errorf(signet.Unavailable, "", "", "the host fell silent on its control connection"))
+			}
 		}
 	}()
 }
@@ -185,7 +188,7 @@ func (s *Server) admit(ctx context.Context, c *conn) (*answerer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &answerer{conn: c, server: s, member: protocol == alpnMember, running: map[uint64]*callContext{}}
+	a := &answerer{conn: c, server: s, member: protocol == alpnMember, running: map[uint64]*running{}}
 	why := s.cfg.compatible(&c.hello, protocol)
 	if why == nil {
 		c.out = newOutbox(s.cfg.class(c.class).Queue)
@@ -233,11 +236,16 @@ func (s *Server) remove(a *answerer) {
 // Drop closes the connections of a host, because it has been removed. Authorize
 // must refuse it by now.
 func (s *Server) Drop(k signet.HostKey) {
+	s.hangUp(k, signet.Errorf(signet.Permission, "", "", "the host was removed"))
+}
+
+// hangUp closes the connections of a host.
+func (s *Server) hangUp(k signet.HostKey, why error) {
 	s.mu.Lock()
 	conns := s.members[k]
 	s.mu.Unlock()
 	for _, a := range conns {
-		a.close(signet.Errorf(signet.Permission, "", "", "the host was removed"))
+		a.close(why)
 	}
 }
 

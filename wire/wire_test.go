@@ -22,6 +22,7 @@ const (
 	methodNote  = wire.FirstAppMethod + 2
 	methodFail  = wire.FirstAppMethod + 3
 	methodTake  = wire.FirstAppMethod + 4
+	methodSlow  = wire.FirstAppMethod + 5
 )
 
 var cluster = wire.ClusterID{1, 2, 3}
@@ -54,6 +55,7 @@ func config(t testing.TB) wire.Config {
 		methodNote:  {Request: wire.MaxPayload},
 		methodFail:  {},
 		methodTake:  {Request: wire.MaxPayload},
+		methodSlow:  {Request: wire.MaxPayload},
 	}
 	return cfg
 }
