@@ -140,10 +140,8 @@ func (s *Disk) removeFiles(files []doubtful) error {
 		s.d.Step(disk.StepDeleteRemoved)
 	}
 	for d := range dirs {
-		if err := s.dirs.ensure(d.group); err != nil {
-			return err
-		}
-		if err := s.dirs.sync(d.group, d.shard); err != nil {
+		// A directory that is not there never had the file.
+		if err := s.dirs.sync(d.group, d.shard); err != nil && signet.KindOf(err) != signet.NotFound {
 			return err
 		}
 	}

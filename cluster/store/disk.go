@@ -81,7 +81,7 @@ func OpenDisk(o Options) (*Disk, error) {
 	}
 	s := &Disk{d: o.Disk, dir: o.Dir, log: o.Log, locks: newLocks(), failure: o.Failed}
 	s.room = &room{ask: o.Disk.Space, clock: o.Clock, capacity: o.Capacity, reserve: o.Reserve}
-	s.dirs = &shards{d: o.Disk, root: path.Join(o.Dir, "objects"), groups: map[signet.Group]*groupDirs{}}
+	s.dirs = &shards{d: o.Disk, root: path.Join(o.Dir, "objects"), groups: map[signet.Group]*[shardCount]shard{}}
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}

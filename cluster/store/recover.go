@@ -72,9 +72,6 @@ func (s *Disk) adopt(k objectKey, m markRow) (bool, error) {
 		}
 		return false, err
 	}
-	if err := s.dirs.ensure(k.group); err != nil {
-		return false, err
-	}
 	if err := s.dirs.sync(k.group, m.shard); err != nil {
 		return false, err
 	}

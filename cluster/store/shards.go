@@ -25,90 +25,71 @@ type shards struct {
 
 	mu     sync.Mutex
 	turn   uint64 // files made so far, roughly
-	groups map[signet.Group]*groupDirs
+	groups map[signet.Group]*[shardCount]shard
 }
 
-// groupDirs are the directories of one group.
-type groupDirs struct {
-	once  sync.Once
-	err   error
-	syncs [shardCount]rounds
+// shard is one directory.
+type shard struct {
+	syncs rounds
+
+	mu   sync.Mutex // held while the directory is made
+	made bool
 }
 
 // startAt makes the directories' turns go on about where they were.
 func (s *shards) startAt(objects uint64) { s.turn = objects }
 
-// next returns the directory for a new file, which exists.
+// next returns the directory for a new file, which is durably there.
 func (s *shards) next(g signet.Group) (uint8, error) {
 	s.mu.Lock()
 	s.turn++
-	shard := uint8(s.turn / perShard % shardCount)
+	number := uint8(s.turn / perShard % shardCount)
 	s.mu.Unlock()
-	return shard, s.ensure(g)
-}
-
-// ensure makes the directories of a group before their first use.
-func (s *shards) ensure(g signet.Group) error {
-	dirs := s.group(g)
-	dirs.once.Do(func() { dirs.err = s.make(g) })
-	if dirs.err == nil {
-		return nil
+	sh := s.shard(g, number)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.made {
+		return number, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.groups[g] == dirs {
-		delete(s.groups, g) // the next put tries again
+	// Even if it is there it may not be durable: the last start may have died here.
+	if err := s.d.MakeDirs(s.dir(g, number)); err != nil {
+		return 0, err
 	}
-	return dirs.err
-}
-
-func (s *shards) make(g signet.Group) error {
-	top := s.groupDir(g)
-	if names, err := s.d.List(top); err == nil && len(names) == shardCount {
-		// They may be there without being durable, if the last start died right here.
-		return s.syncAbove(top)
-	}
-	for i := range shardCount {
-		if err := s.d.MakeDirs(s.dir(g, uint8(i))); err != nil {
-			return err
+	for _, above := range []string{s.groupDir(g), s.root} {
+		if err := s.d.SyncDir(above); err != nil {
+			return 0, err
 		}
 	}
-	return s.syncAbove(top)
+	sh.made = true
+	return number, nil
 }
 
-func (s *shards) syncAbove(top string) error {
-	if err := s.d.SyncDir(top); err != nil {
-		return err
-	}
-	return s.d.SyncDir(s.root)
-}
-
-func (s *shards) group(g signet.Group) *groupDirs {
+func (s *shards) shard(g signet.Group, number uint8) *shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	dirs := s.groups[g]
-	if dirs == nil {
-		dirs = new(groupDirs)
-		s.groups[g] = dirs
+	of := s.groups[g]
+	if of == nil {
+		of = new([shardCount]shard)
+		s.groups[g] = of
 	}
-	return dirs
+	return &of[number]
 }
 
 func (s *shards) groupDir(g signet.Group) string {
 	return path.Join(s.root, fmt.Sprintf("%08x", uint32(g)))
 }
 
-func (s *shards) dir(g signet.Group, shard uint8) string {
-	return path.Join(s.groupDir(g), hex.EncodeToString([]byte{shard}))
+func (s *shards) dir(g signet.Group, number uint8) string {
+	return path.Join(s.groupDir(g), hex.EncodeToString([]byte{number}))
 }
 
-func (s *shards) file(k objectKey, shard uint8) string {
-	return path.Join(s.dir(k.group, shard), k.address.String())
+func (s *shards) file(k objectKey, number uint8) string {
+	return path.Join(s.dir(k.group, number), k.address.String())
 }
 
 // sync makes the names in a directory durable, once for all who ask meanwhile.
-func (s *shards) sync(g signet.Group, shard uint8) error {
-	return s.group(g).syncs[shard].join(func() error { return s.d.SyncDir(s.dir(g, shard)) })
+func (s *shards) sync(g signet.Group, number uint8) error {
+	return s.shard(g, number).syncs.join(func() error { return s.d.SyncDir(s.dir(g, number)) })
 }
 
 // rounds lets callers share one run of something that takes time: who comes while it
