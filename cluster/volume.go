@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/cluster/consensus"
+)
+
+// Volume is a volume of the cluster as this host has it: what package fs needs of it,
+// the names and the objects.
+type Volume struct {
+	node   *Node
+	group  signet.Group
+	cutoff consensus.Cutoff
+}
+
+// Volume returns the volume of a group. cutoff says what readers get while this host
+// has no lease.
+func (n *Node) Volume(g signet.Group, cutoff consensus.Cutoff) *Volume {
+	return &Volume{n, g, cutoff}
+}
+
+// View opens a view of the volume, once this host holds a lease or its policy allows an
+// older state.
+func (v *Volume) View(ctx context.Context) (signet.View, error) {
+	return v.node.log.View(ctx, v.group, v.cutoff)
+}
+
+// Do proposes a command of the volume's tree.
+func (v *Volume) Do(ctx context.Context, c signet.Command) (signet.Result, signet.Ticket, error) {
+	a, t, err := v.node.log.Do(ctx, v.group, c)
+	return a.Result, t, err
+}
+
+// NextIno returns an inode number that nobody else has.
+func (v *Volume) NextIno(ctx context.Context) (signet.Ino, error) {
+	return v.node.log.NextIno(ctx, v.group)
+}
+
+// Own says whether a session is this host's.
+func (v *Volume) Own(s signet.SessionID) bool { return s == v.node.log.Session() }
+
+// Writable returns nil, or why no change is possible now.
+func (v *Volume) Writable(context.Context) error {
+	if leader, _, _ := v.node.log.Lead(); leader == 0 {
+		return signet.Errorf(signet.ReadOnly, "change", "", "no leader: fewer than half of the voters can be reached")
+	}
+	return nil
+}
+
+// Space tells from local state how large and how full the volume is, copies counted
+// once. What the hosts offer is in the host table; what is used, in the volume's sums.
+func (v *Volume) Space() (total, free, used, inodes uint64, err error) {
+	r := v.node.log.Reader(v.group)
+	defer r.Close()
+	sums, err := r.Counters()
+	if err != nil {
+		return 0, 0, 0, 0, err
+	}
+	c, err := r.Cluster()
+	if err != nil {
+		return 0, 0, 0, 0, err
+	}
+	hosts, err := r.Hosts()
+	if err != nil {
+		return 0, 0, 0, 0, err
+	}
+	var offers []uint64
+	for _, h := range hosts {
+		if m := memberOf(h); m.Stores && m.Up {
+			offers = append(offers, h.Capacity)
+		}
+	}
+	copies := uint64(min(int(c.Copies), max(len(offers), 1)))
+	total = usable(offers, copies)
+	used = sums.ObjectBytes
+	return total, total - min(used, total), used, sums.Inodes, nil
+}
+
+// usable is how much k copies of data fit on hosts that offer so much each, a copy to a
+// host: no host can hold more than one copy of everything.
+func usable(offers []uint64, copies uint64) uint64 {
+	slices.Sort(offers)
+	if copies == 0 || len(offers) == 0 {
+		return 0
+	}
+	// A host larger than the average of what the rest must carry is only useful up to it.
+	n := uint64(len(offers))
+	var sum uint64
+	for _, o := range offers {
+		sum += o
+	}
+	for i := len(offers) - 1; i >= 0 && copies > 1 && n > 1; i-- {
+		rest := sum - offers[i]
+		if offers[i] <= rest/(copies-1) {
+			break
+		}
+		sum, copies, n = rest, copies-1, n-1
+	}
+	return sum / copies
+}
+
+// Put makes a sealed object durable on enough hosts; see replica.Replica.
+func (v *Volume) Put(ctx context.Context, a signet.Address, sealed []byte, release func()) (signet.Object, error) {
+	return v.node.objects.Put(ctx, v.group, a, sealed, release)
+}
+
+// Get returns sealed bytes of an object; see replica.Replica.
+func (v *Volume) Get(ctx context.Context, o signet.Object, off, n uint32) ([]byte, error) {
+	return v.node.objects.Get(ctx, v.group, o, off, n)
+}
+
+// Subscribe has changed called with every batch of changes before this host acks it.
+func (v *Volume) Subscribe(changed func(context.Context, signet.Batch)) (end func()) {
+	return v.node.log.Subscribe(changed)
+}
