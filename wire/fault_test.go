@@ -161,11 +161,12 @@ func (w *world) wait(c <-chan signet.Ino) signet.Ino {
 // until waits for a condition that has no event.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-look.C {
 		if time.Now().After(end) {
 			t.Fatal("did not happen for 20 s: " + what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
