@@ -137,10 +137,11 @@ func TestThreeHostsBecomeOneCluster(t *testing.T) {
 			t.Fatal(r, err)
 		}
 		for _, o := range b.hosts {
-			view, err := o.Volume(signet.DefaultVolume, consensus.CutoffFail).View(ctx)
-			if err != nil {
+			v := o.Volume(signet.DefaultVolume, consensus.CutoffFail)
+			if err := v.Ready(ctx); err != nil {
 				t.Fatal(err)
 			}
+			view := v.View()
 			e, err := view.Lookup(signet.RootIno, name)
 			if err != nil || e.Ino != ino || view.Settle(ctx) != nil {
 				t.Errorf("%v: %v, %v", o.ID(), e, err)

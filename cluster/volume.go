@@ -22,11 +22,12 @@ func (n *Node) Volume(g signet.Group, cutoff consensus.Cutoff) *Volume {
 	return &Volume{n, g, cutoff}
 }
 
-// View opens a view of the volume, once this host holds a lease or its policy allows an
-// older state.
-func (v *Volume) View(ctx context.Context) (signet.View, error) {
-	return v.node.log.View(ctx, v.group, v.cutoff)
-}
+// Ready returns once this host may answer from its own state; see consensus.Node.Ready.
+func (v *Volume) Ready(ctx context.Context) error { return v.node.log.Ready(ctx, v.cutoff) }
+
+// View opens a view of the volume as this host has it now. If the tables cannot be read
+// every reading through the view says so.
+func (v *Volume) View() signet.View { return v.node.log.View(v.group, v.cutoff) }
 
 // Do proposes a command of the volume's tree.
 func (v *Volume) Do(ctx context.Context, c signet.Command) (signet.Result, signet.Ticket, error) {

@@ -67,6 +67,9 @@ func (f *FS) look(ctx context.Context, read func(*answer) error, pass func(signe
 // tryLook is one round. The answer does not stand if what it lacks of this host's own
 // writes was published after its view was opened.
 func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(signet.View)) (stands bool, err error) {
+	if err := f.names.Ready(ctx); err != nil {
+		return false, err
+	}
 	a := &answer{view: f.names.View()}
 	defer a.view.Close()
 	failed := read(a)

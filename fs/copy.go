@@ -78,6 +78,9 @@ func (f *FS) share(ctx context.Context, c copying, n uint64) (uint64, error) {
 
 // shared builds the command that copies up to n bytes, from one settled view.
 func (f *FS) shared(ctx context.Context, c copying, n uint64) (*signet.Write, uint64, error) {
+	if err := f.names.Ready(ctx); err != nil {
+		return nil, 0, err
+	}
 	v := f.names.View()
 	defer v.Close()
 	at, err := v.Attr(c.from)

@@ -204,15 +204,17 @@ func (f *FS) sealAndPut(size uint32, plain [][]byte) (signet.Object, error) {
 	if ok, err := f.puts.take(ctx, int64(size), nil); !ok {
 		return signet.Object{}, err
 	}
-	defer f.puts.add(-int64(size))
-
 	buf := sealedBuffer(size)
-	defer sealedBuffers.Put(buf)
+	release := func() {
+		sealedBuffers.Put(buf)
+		f.puts.add(-int64(size))
+	}
 	sealed, row, err := f.seal.Seal((*buf)[:0], plain...)
 	if err != nil {
+		release()
 		return row, signet.Wrap("seal", "", err)
 	}
-	at, err := f.objects.Put(ctx, row.Address, sealed)
+	at, err := f.objects.Put(ctx, row.Address, sealed, release)
 	if err != nil {
 		return row, signet.Wrap("put object", row.Address.String(), err)
 	}

@@ -9,6 +9,12 @@ import (
 // Names is the replicated state of one volume as this host has it, and the way to
 // change it. It is used from many goroutines at once.
 type Names interface {
+	// Ready returns nil once this host may answer from its own state: it holds a lease,
+	// or its mount's policy lets it show an older state while it has none. It fails with
+	// Unavailable otherwise. A view opened afterwards shows all that was released before
+	// Ready returned.
+	Ready(ctx context.Context) error
+
 	// View opens a reading of the newest state applied here. It is quick and never
 	// waits for other hosts.
 	View() signet.View
@@ -46,9 +52,11 @@ type Space struct {
 // Objects keeps sealed objects on the ring. It is used from many goroutines at once.
 type Objects interface {
 	// Put makes sealed durable under its address on enough hosts. The returned row has
-	// Address, Sealed, Hosts, Ring and Put filled. sealed is borrowed until Put
-	// returns. Safe to repeat. After an error some hosts may have a copy.
-	Put(ctx context.Context, a signet.Address, sealed []byte) (signet.Object, error)
+	// Address, Sealed, Hosts, Ring and Put filled. sealed is borrowed until release is
+	// called, exactly once and maybe after Put has returned: copies beyond those that
+	// were needed may still be on their way. Safe to repeat. After an error some hosts
+	// may have a copy.
+	Put(ctx context.Context, a signet.Address, sealed []byte, release func()) (signet.Object, error)
 
 	// Get returns the sealed bytes [off, off+n) of o, which the caller then owns. They
 	// are not verified: the opening does that.

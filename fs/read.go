@@ -74,6 +74,9 @@ const (
 func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off uint64, dst []byte, streaming bool) (int, verdict, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := f.names.Ready(ctx); err != nil {
+		return 0, readStands, err
+	}
 	v := f.names.View()
 	defer v.Close()
 	if in != nil {

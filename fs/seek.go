@@ -26,6 +26,9 @@ func (f *FS) Lseek(r *Request, id Handle, off uint64, whence uint32) (uint64, er
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	for {
+		if err := f.names.Ready(ctx); err != nil {
+			return 0, err
+		}
 		v := f.names.View()
 		to, ok, err := f.seek(ctx, v, h.node, off, whence == SeekData)
 		v.Close()

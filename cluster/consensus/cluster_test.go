@@ -324,10 +324,10 @@ func (w *world) lookup(ctx context.Context, id signet.HostID, name string) (sign
 	if n == nil {
 		return 0, errLink
 	}
-	v, err := n.View(ctx, signet.DefaultVolume, CutoffFail)
-	if err != nil {
+	if err := n.Ready(ctx, CutoffFail); err != nil {
 		return 0, err
 	}
+	v := n.View(signet.DefaultVolume, CutoffFail)
 	defer v.Close()
 	e, err := v.Lookup(signet.RootIno, []byte(name))
 	if signet.KindOf(err) == signet.NotFound {

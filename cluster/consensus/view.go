@@ -2,6 +2,8 @@ package consensus
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/clock"
@@ -20,65 +22,85 @@ const (
 // signet.View.
 type View struct {
 	*Reader
-	node  *Node
-	entry signet.Index // under which it is counted as open
-	index signet.Index
-	read  []row
-	wait  signet.Index // newest index whose release Settle awaits
-	stale bool
+	node   *Node
+	policy Cutoff
+	entry  signet.Index // under which it is counted as open
+	index  signet.Index
+	read   []row
+	wait   signet.Index // newest index whose release Settle awaits
 }
 
 var _ signet.View = (*View)(nil)
 
-// View opens a view of a volume. If this host holds no lease it waits for one, for
-// Times.StaleAfter, and then does what policy says.
+// Ready returns once this host may answer from its own copy: it holds a lease, or has
+// been without one for Times.StaleAfter and policy allows an older state then.
 //
 // A lease at any moment after the caller's request began is enough: what was released
-// before that moment this host had acked, so the view opened after it shows it.
-func (n *Node) View(ctx context.Context, g signet.Group, policy Cutoff) (*View, error) {
-	stale := false
-	if _, ok := n.Leased(); !ok {
-		if err := n.awaitLease(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil, signet.Wrap("open view", "", ctx.Err())
-			}
-			if policy == CutoffFail {
-				return nil, err
-			}
-			stale = true
+// before that moment this host had acked, so a view opened after it shows it.
+func (n *Node) Ready(ctx context.Context, policy Cutoff) error {
+	n.mu.Lock()
+	now := n.clock.Now()
+	left := n.lease.Add(n.times.StaleAfter).Sub(now)
+	ok := now.Before(n.lease)
+	n.mu.Unlock()
+	if ok {
+		return nil
+	}
+	if left > 0 {
+		n.askLease()
+		if ok, err := n.awaitLease(ctx, left); ok || err != nil {
+			return err
 		}
 	}
-	v := &View{node: n, stale: stale}
-	v.entry = n.rows.enter()
-	v.Reader = n.Reader(g)
-	var err error
-	if v.index, err = v.Reader.Index(); err != nil {
-		v.Close()
-		return nil, err
-	}
-	return v, nil
+	return n.cutOff(policy)
 }
 
-// awaitLease waits for a lease, at most Times.StaleAfter.
-func (n *Node) awaitLease(ctx context.Context) error {
-	ctx, cancel := clock.WithTimeout(ctx, n.clock, n.times.StaleAfter)
-	defer cancel()
-	n.askLease()
+// cutOff is what readers get after this host has been without a lease for too long.
+func (n *Node) cutOff(policy Cutoff) error {
+	if policy == CutoffStale {
+		return nil
+	}
+	return signet.Errorf(signet.Unavailable, "read", n.host.String(), "this host has no lease: it cannot reach a majority of the voters")
+}
+
+// awaitLease waits for a lease and says whether it came in time.
+func (n *Node) awaitLease(ctx context.Context, most time.Duration) (bool, error) {
+	timer := n.clock.NewTimer(most)
+	defer timer.Stop()
 	for {
 		n.mu.Lock()
 		ok, leased := n.clock.Now().Before(n.lease), n.leased
 		n.mu.Unlock()
 		if ok {
-			return nil
+			return true, nil
 		}
 		select {
 		case <-leased:
+		case <-timer.C():
+			return false, nil
 		case <-ctx.Done():
-			return signet.Errorf(signet.Unavailable, "read", n.host.String(), "this host has no lease: it cannot reach a majority of the voters")
+			return false, signet.Wrap("wait for a lease", "", ctx.Err())
 		case <-n.stop:
-			return errStopped
+			return false, errStopped
 		}
 	}
+}
+
+// View opens a view of a volume as this host has it now. Callers that answer programs
+// ask Ready before.
+//
+// If not even the position can be read, the disk has failed: whatever is read through
+// the view fails too, and it counts as the newest.
+func (n *Node) View(g signet.Group, policy Cutoff) *View {
+	v := &View{node: n, policy: policy}
+	v.entry = n.rows.enter()
+	v.Reader = n.Reader(g)
+	var err error
+	if v.index, err = v.Reader.Index(); err != nil {
+		n.failed(err)
+		v.index = never
+	}
+	return v
 }
 
 // touch notes that r was read.
@@ -89,9 +111,6 @@ func (v *View) touch(r row) {
 
 // Index implements signet.View.
 func (v *View) Index() signet.Index { return v.index }
-
-// Stale says whether the view was opened without a lease.
-func (v *View) Stale() bool { return v.stale }
 
 // Attr implements signet.View.
 func (v *View) Attr(ino signet.Ino) (signet.Attr, error) {
@@ -141,12 +160,47 @@ func (v *View) Extents(ino signet.Ino, off, n uint64, limit int) ([]signet.Exten
 	return v.Reader.Extents(ino, off, n, limit)
 }
 
-// Settle implements signet.View.
+// Settle implements signet.View. A host that is cut off hears of no releases: after
+// Times.StaleAfter without a lease its policy decides here too.
 func (v *View) Settle(ctx context.Context) error {
-	if v.stale {
-		return nil // an older state, shown as such
+	released := v.node.rows.releasedBy(v.wait)
+	if released == nil {
+		return nil
 	}
-	return v.node.awaitRelease(ctx, v.wait)
+	ctx, cancel := clock.WithTimeout(ctx, v.node.clock, v.node.times.Call)
+	defer cancel()
+	for {
+		n := v.node
+		n.mu.Lock()
+		left := n.lease.Add(n.times.StaleAfter).Sub(n.clock.Now())
+		n.mu.Unlock()
+		if left <= 0 {
+			return n.cutOff(v.policy)
+		}
+		timer := n.clock.NewTimer(left)
+		err := n.await(ctx, released, timer.C())
+		timer.Stop()
+		if err != errAgain {
+			return err
+		}
+	}
+}
+
+// errAgain says that the time to look again has come.
+var errAgain = errors.New("again")
+
+// await waits until released is closed, or again sends.
+func (n *Node) await(ctx context.Context, released <-chan struct{}, again <-chan time.Time) error {
+	select {
+	case <-released:
+		return nil
+	case <-again:
+		return errAgain
+	case <-ctx.Done():
+		return signet.Wrap("wait for release", "", ctx.Err())
+	case <-n.stop:
+		return errStopped
+	}
 }
 
 // awaitRelease waits until index is released.
@@ -157,19 +211,15 @@ func (n *Node) awaitRelease(ctx context.Context, index signet.Index) error {
 	}
 	ctx, cancel := clock.WithTimeout(ctx, n.clock, n.times.Call)
 	defer cancel()
-	select {
-	case <-released:
-		return nil
-	case <-ctx.Done():
-		return signet.Wrap("wait for release", "", ctx.Err())
-	case <-n.stop:
-		return errStopped
-	}
+	return n.await(ctx, released, nil)
 }
 
-// Fresh implements signet.View.
+// Fresh implements signet.View. Without a lease nothing is.
 func (v *View) Fresh() bool {
-	return !v.stale && v.node.rows.fresh(v.read, v.index)
+	if _, leased := v.node.Leased(); !leased {
+		return false
+	}
+	return v.node.rows.fresh(v.read, v.index)
 }
 
 // Close implements signet.View. It may be called again.

@@ -229,6 +229,9 @@ func (h *Host) Writable(context.Context) error {
 // Own says whether the session is this host's.
 func (h *Host) Own(s signet.SessionID) bool { return s == h.session }
 
+// Ready says that this host may always answer from what it has applied.
+func (h *Host) Ready(ctx context.Context) error { return ctx.Err() }
+
 // View opens a reading of what the host has applied.
 func (h *Host) View() signet.View {
 	h.state.mu.Lock()

@@ -80,7 +80,8 @@ func (o *Objects) Counts() (puts, gets int, got int64) {
 }
 
 // Put keeps a copy of sealed after checking its address.
-func (o *Objects) Put(ctx context.Context, a signet.Address, sealed []byte) (signet.Object, error) {
+func (o *Objects) Put(ctx context.Context, a signet.Address, sealed []byte, release func()) (signet.Object, error) {
+	defer release()
 	o.mu.Lock()
 	fail, block := o.failPut, o.blockPut
 	o.mu.Unlock()
