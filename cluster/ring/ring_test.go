@@ -450,3 +450,28 @@ func BenchmarkJoin(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkUpheaval(b *testing.B) {
+	const n, arcs = 3000, 1 << 16
+	from, crosswise, other := make([]Host, n), make([]Host, n), make([]Host, n)
+	for i := range n {
+		from[i] = rowHost(i, 5, "1 to 4")
+		crosswise[i], other[i] = from[i], from[i]
+		crosswise[i].Zone = fmt.Sprint("zone ", i*5/n)
+		other[i].Weight = rowHost(i+n, 5, "1 to 4").Weight
+	}
+	table := compute(b, from, 3, arcs, Table{})
+	for _, c := range []struct {
+		name   string
+		hosts  []Host
+		copies int
+	}{{"ZonesCrosswise", crosswise, 3}, {"OtherWeights", other, 3}, {"HalfLeaves", from[n/2:], 3}, {"FiveCopies", from, 5}, {"SixteenCopies", from, 16}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Compute(c.hosts, c.copies, arcs, table); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
