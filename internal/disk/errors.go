@@ -8,6 +8,16 @@ import (
 	"github.com/signetfs/signet"
 )
 
+// What a Hook may answer, in the system's own words, so that what is on top of it meets
+// the same as on a real disk. Errno does not leave this package otherwise.
+const (
+	Full         = syscall.ENOSPC     // the disk is full
+	Broken       = syscall.EIO        // it cannot read or write
+	Frozen       = syscall.EROFS      // it was made read-only after an error
+	NoUnnamed    = syscall.EOPNOTSUPP // it has no files without a name
+	TooManyFiles = syscall.EMFILE     // the process has no descriptor left
+)
+
 // Error gives an error of the disk its kind and says which operation met it, with
 // what. It returns nil for nil; an error that has a kind already keeps it.
 func Error(op, subject string, err error) error {
