@@ -159,9 +159,9 @@ type gaveUp struct{ text string }
 
 func (g *gaveUp) Error() string { return g.text }
 
-// apply calls f and turns the database's giving up into an error. In a goroutine of
-// the database's own nothing does, and the process ends: its tables could not be
-// written, and no package of ours may guess what is left.
+// apply calls f and turns the database's giving up into an error. Where it gives up
+// in a goroutine of its own, or cannot even begin a new log file, the process ends
+// all the same: what its tables are then, nobody may guess. The next start knows.
 func apply(f func() error) (err error) {
 	defer catch(&err)
 	return f()

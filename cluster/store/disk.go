@@ -77,7 +77,7 @@ func OpenDisk(o Options) (*Disk, error) {
 		o.Clock = clock.Real()
 	}
 	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+		o.Log = discard()
 	}
 	s := &Disk{d: o.Disk, dir: o.Dir, log: o.Log, locks: newLocks(), failure: o.Failed}
 	s.room = &room{ask: o.Disk.Space, clock: o.Clock, capacity: o.Capacity, reserve: o.Reserve}
@@ -94,6 +94,8 @@ func OpenDisk(o Options) (*Disk, error) {
 	}
 	return s, nil
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // prepare makes the directories and throws away what puts under way at a crash left
 // on file systems where temporary files have names.

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/signetfs/signet/cluster/store"
@@ -26,7 +25,7 @@ func TestDiskWithoutUnnamedFiles(t *testing.T) {
 		m := disk.NewMem()
 		m.SetHook(func(op disk.Op) error {
 			if op.Label == disk.ObjectUnnamed {
-				return syscall.EOPNOTSUPP
+				return disk.NoUnnamed
 			}
 			return nil
 		})
