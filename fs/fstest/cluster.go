@@ -28,6 +28,7 @@ type Volume struct {
 	Sealer  fs.Sealer
 	Clock   clock.Clock
 	Limits  fs.Limits
+	Report  func(error)
 
 	t testing.TB
 }
@@ -56,7 +57,7 @@ func (v *Volume) Mount() *Mount {
 		}
 		return nil
 	})
-	m.FS = fs.New(fs.Config{Names: m.Names, Objects: v.Objects, Sealer: v.Sealer, Clock: v.Clock, Limits: v.Limits})
+	m.FS = fs.New(fs.Config{Names: m.Names, Objects: v.Objects, Sealer: v.Sealer, Clock: v.Clock, Limits: v.Limits, Report: v.Report})
 	m.Attach(m.Kernel)
 	f.Store(m.FS)
 	v.t.Cleanup(func() {
