@@ -1,0 +1,373 @@
+package fs_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
+	"github.com/signetfs/signet/fs/fstest"
+)
+
+// TestOtherHostsSeeIt makes changes on one host and looks at them through the caches
+// of the other host's kernel as soon as the call has returned.
+func TestOtherHostsSeeIt(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	us := []*user{newUser(t, v.Mount()), newUser(t, v.Mount())}
+	ctx := t.Context()
+	look := func(u *user, parent signet.Ino, name string) signet.Ino {
+		ino, err := u.Kernel.Lookup(ctx, u.FS, parent, name)
+		if err != nil && signet.KindOf(err) != signet.NotFound {
+			t.Fatal(err)
+		}
+		return ino
+	}
+	size := func(u *user, ino signet.Ino) uint64 {
+		at, err := u.Kernel.Stat(ctx, u.FS, ino)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Size
+	}
+	contents := func(u *user, h fs.Handle, ino signet.Ino) string {
+		b, err := u.Kernel.Read(ctx, u.FS, h, ino, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for round := range 300 {
+		a, b := us[round%2], us[(round+1)%2]
+		name, other := fmt.Sprint("f", round%5), fmt.Sprint("g", round%3)
+		if look(b, root, name) != 0 {
+			b.must(func(r *fs.Request) error { return b.Unlink(r, root, name) })
+		}
+		if look(a, root, name) != 0 {
+			t.Fatal("removed, and still there")
+		}
+		h, ino := a.create(root, name, 0o644)
+		if look(b, root, name) != ino || size(b, ino) != 0 {
+			t.Fatal("created, and not there")
+		}
+		rb := b.open(ino, syscall.O_RDONLY)
+		for i := range 3 {
+			text := strings.Repeat(fmt.Sprint(round, "."), i+1)
+			a.write(h, 0, text)
+			a.fsync(h)
+			if got := contents(b, rb, ino); got != text || size(b, ino) != uint64(len(text)) {
+				t.Fatalf("written %q, read %q of %d", text, got, size(b, ino))
+			}
+		}
+		a.must(func(r *fs.Request) error {
+			_, _, err := a.SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: 2})
+			return err
+		})
+		if got := contents(b, rb, ino); len(got) != 2 || size(b, ino) != 2 {
+			t.Fatalf("truncated, read %q", got)
+		}
+		a.close(h)
+		b.close(rb)
+		was := look(b, root, other)
+		a.must(func(r *fs.Request) error { return a.Rename(r, root, name, root, other, 0) })
+		if look(b, root, other) != ino || look(b, root, name) != 0 || look(a, root, other) != ino {
+			t.Fatal("renamed over", was, "and still the old one")
+		}
+	}
+}
+
+// TestReplyOvertakenByAChange has a reply that is on its way to the kernel while the
+// change feed brings something newer.
+func TestReplyOvertakenByAChange(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	d := a.mkdir(root, "d", 0o755)
+	ctx := t.Context()
+
+	// The reply is in the gate: the change waits for it, then undoes it.
+	inGate, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b.Kernel.Hold = func(what string) {
+		if what == "lookup" {
+			once.Do(func() { close(inGate); <-goOn })
+		}
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		if ino, err := b.Kernel.Lookup(ctx, b.FS, root, "d"); err != nil || ino != d.Ino {
+			t.Error(ino, err)
+		}
+	}()
+	<-inGate
+	removed := make(chan struct{})
+	go func() {
+		defer close(removed)
+		a.must(func(r *fs.Request) error { return a.Rmdir(r, root, "d") })
+	}()
+	select {
+	case <-removed:
+		t.Fatal("the change did not wait for the reply")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(goOn)
+	<-looked
+	<-removed
+	if _, err := b.Kernel.Lookup(ctx, b.FS, root, "d"); signet.KindOf(err) != signet.NotFound {
+		t.Error("still there:", err)
+	}
+
+	// The reply was computed from before the change and comes to the gate after it: it
+	// is right, but not to be kept.
+	d = a.mkdir(root, "e", 0o755)
+	r := &fs.Request{Ctx: ctx}
+	at, ttl, err := b.GetAttr(r, d.Ino)
+	r.Done()
+	if err != nil || ttl == 0 || at.Ino != d.Ino {
+		t.Error("nothing changes, and yet", ttl, err)
+	}
+}
+
+// TestReadsAndDrops has one host write a file all the time while programs on the
+// other read it through the page cache. Nothing may wait for ever, and after a write
+// has returned nobody may read what was before it.
+func TestReadsAndDrops(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	h, ino := a.create(root, "f", 0o644)
+	const pages = 6
+	a.write(h, 0, strings.Repeat("0", pages*fstest.PageSize))
+	a.fsync(h)
+	var mu sync.Mutex
+	atLeast := [pages]byte{'0', '0', '0', '0', '0', '0'}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 2))
+			rh := b.open(ino, syscall.O_RDONLY)
+			for ctx.Err() == nil {
+				p := rng.IntN(pages)
+				mu.Lock()
+				want := atLeast[p]
+				mu.Unlock()
+				got, err := b.Kernel.Read(context.Background(), b.FS, rh, ino, int64(p)*fstest.PageSize, 10)
+				if err != nil || len(got) != 10 || got[0] < want || got[0] != got[9] {
+					t.Errorf("page %d: read %q, %v; want at least %c", p, got, err, want)
+					return
+				}
+			}
+		})
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	for version := byte('1'); version < 'z'; version++ {
+		p := rng.IntN(pages)
+		a.write(h, int64(p)*fstest.PageSize, strings.Repeat(string(rune(version)), fstest.PageSize))
+		a.fsync(h)
+		mu.Lock()
+		atLeast[p] = version
+		mu.Unlock()
+	}
+	stop()
+	wg.Wait()
+}
+
+// TestSlowReadDoesNotHoldUpTheFeed has a READ of old data stuck at a slow host while
+// another host changes the file: after a moment it is read anew.
+func TestSlowReadDoesNotHoldUpTheFeed(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	h, ino := a.create(root, "f", 0o644)
+	a.write(h, 0, strings.Repeat("old", 10_000))
+	a.fsync(h)
+	rh := b.open(ino, syscall.O_RDONLY)
+	stuck, freed := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	v.Objects.FailGet(func(signet.Address) error {
+		first := false
+		once.Do(func() { first = true })
+		if first {
+			close(stuck)
+			<-freed // a slow host; Objects hands out an error in the end
+			return signet.Unavailable
+		}
+		return nil
+	})
+	got := make(chan string)
+	go func() {
+		p, err := b.Kernel.Read(context.Background(), b.FS, rh, ino, 0, 5)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- string(p)
+	}()
+	<-stuck
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		a.write(h, 0, "newer")
+		a.fsync(h)
+	}()
+	time.AfterFunc(200*time.Millisecond, func() { close(freed) })
+	if text := <-got; text != "newer" {
+		t.Errorf("read %q", text)
+	}
+	<-wrote
+}
+
+// TestOwnChanges checks what the kernel is asked to forget after this host's own
+// changes: attributes always, names if one was taken away, pages never for writes.
+func TestOwnChanges(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, fstest.NewVolume(t).Mount())
+	u.Kernel.Log()
+	saw := func(what string, want ...string) {
+		t.Helper()
+		got := u.Kernel.Log()
+		for _, w := range want {
+			if !slices.Contains(got, w) {
+				t.Errorf("%s: no %q in %q", what, w, got)
+			}
+		}
+		if !slices.Contains(want, "names") && slices.Contains(got, "names") {
+			t.Errorf("%s: names dropped for nothing", what)
+		}
+		for _, g := range got {
+			if strings.HasPrefix(g, "pages") && !slices.Contains(want, g) {
+				t.Errorf("%s: %s for nothing", what, g)
+			}
+		}
+	}
+	h, ino := u.create(root, "f", 0o644)
+	saw("create", "attr 1")
+	u.write(h, 0, strings.Repeat("x", 10_000))
+	saw("write")
+	u.fsync(h)
+	saw("fsync", fmt.Sprint("attr ", ino))
+	u.must(func(r *fs.Request) error {
+		_, _, err := u.SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: 5000})
+		return err
+	})
+	saw("truncate", fmt.Sprint("attr ", ino), fmt.Sprintf("pages %d 5000 -1", ino))
+	u.must(func(r *fs.Request) error {
+		return u.Fallocate(r, h, 100, 200, fs.FallocPunchHole|fs.FallocKeepSize)
+	})
+	saw("punch", fmt.Sprintf("pages %d 100 200", ino))
+	u.must(func(r *fs.Request) error { return u.Unlink(r, root, "f") })
+	saw("unlink", "names", "attr 1", fmt.Sprint("attr ", ino))
+}
+
+// TestWithoutEpochs is an older kernel: names never get a lifetime.
+func TestWithoutEpochs(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	m := v.Mount()
+	m.Kernel.NoEpoch()
+	m.Attach(m.Kernel)
+	u := newUser(t, m)
+	d := u.mkdir(root, "d", 0o755)
+	u.must(func(r *fs.Request) error {
+		e, err := u.Lookup(r, root, "d")
+		if e.EntryTTL != 0 || e.AttrTTL == 0 || e.Attr.Ino != d.Ino {
+			t.Errorf("%+v", e)
+		}
+		return err
+	})
+}
+
+// TestForget is for a feed with a gap: nothing cached may survive.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	u := newUser(t, v.Mount())
+	h, ino := u.create(root, "f", 0o644)
+	u.write(h, 0, "x")
+	u.fsync(h)
+	if _, err := u.Kernel.Read(t.Context(), u.FS, h, ino, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	keeps := func() (keep bool) {
+		u.must(func(r *fs.Request) error {
+			h, of, err := u.Open(r, ino, syscall.O_RDONLY)
+			keep = of.KeepCache
+			u.Release(r, h)
+			return err
+		})
+		return keep
+	}
+	if !keeps() {
+		t.Error("cached pages are not kept from one open to the next")
+	}
+	if err := u.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if u.Kernel.Cached(ino) != 0 {
+		t.Error("pages are left")
+	}
+	if keeps() {
+		t.Error("pages of a closed file would be kept")
+	}
+	if !keeps() {
+		t.Error("nothing is ever kept again")
+	}
+}
+
+// TestManyHostsInOneDirectory has three hosts work in one directory at once; nothing
+// may wait for ever, and each name has one winner.
+func TestManyHostsInOneDirectory(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	var us []*user
+	for range 3 {
+		us = append(us, newUser(t, v.Mount()))
+	}
+	var mu sync.Mutex
+	winners := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range 12 {
+		u := us[i%3]
+		wg.Go(func() {
+			for j := range 60 {
+				name := fmt.Sprint("n", j)
+				err := u.do(func(r *fs.Request) error {
+					_, h, _, err := u.Create(r, root, name, 0o644, syscall.O_RDWR|syscall.O_EXCL)
+					if err == nil {
+						u.Release(r, h)
+					}
+					return err
+				})
+				switch signet.KindOf(err) {
+				case signet.OK:
+					mu.Lock()
+					winners[name]++
+					mu.Unlock()
+				case signet.Exists:
+				default:
+					t.Error(err)
+				}
+				if _, err := u.Kernel.Lookup(t.Context(), u.FS, root, name); err != nil {
+					t.Error("created, and not found:", err)
+				}
+				if j%4 == 0 {
+					u.list(root)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for j := range 60 {
+		if n := winners[fmt.Sprint("n", j)]; n != 1 {
+			t.Errorf("n%d has %d winners", j, n)
+		}
+	}
+}
