@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
@@ -61,12 +62,16 @@ func (b *bench) options(i int, l net.Listener) Options {
 		b.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: level})).With("host", i+1)
-	o := Options{Disk: d, Clock: clock.Real(), Times: consensus.DefaultTimes(), Logger: logger,
-		Failed: func(err error) { b.t.Errorf("host %d failed: %v", i+1, err) }}
-	if l != nil {
-		o.Listen = func(string) (net.Listener, error) { return l, nil }
+	dialer := &net.Dialer{}
+	return Options{
+		Environment: Environment{
+			Clock: clock.Real(), Times: consensus.DefaultTimes(), Logger: logger, Rand: rand.Reader,
+			Dial: func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) },
+		},
+		Disk:   d,
+		Listen: func(string) (net.Listener, error) { return l, nil },
+		Failed: func(err error) { b.t.Errorf("host %d failed: %v", i+1, err) },
 	}
-	return o
 }
 
 // add makes one more host: the first makes the cluster, the others join it.
@@ -89,7 +94,7 @@ func (b *bench) add() *Node {
 		if _, err := b.hosts[0].propose(b.ctx(), signet.ClusterGroup, &meta.CreateToken{Digest: tok.Digest(), Expires: signet.Time{Sec: 1 << 40}, Uses: 1, Roles: meta.RoleAll}); err != nil {
 			b.t.Fatal(err)
 		}
-		if err := Join(b.ctx(), tok, h, Environment{Clock: o.Clock, Times: o.Times, Logger: o.Logger}); err != nil {
+		if err := Join(b.ctx(), tok, h, o.Environment); err != nil {
 			b.t.Fatal(err)
 		}
 		n, err = Open(o)

@@ -3,7 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
+	"io"
 	"log/slog"
 	"net"
 
@@ -39,13 +39,20 @@ type VolumeOptions struct {
 	Slots  []meta.NewSlot
 }
 
-// Environment is what making a host needs besides.
+// Environment is what a host gets from outside, so that tests can put a world of their
+// own in its place.
 type Environment struct {
 	Clock  clock.Clock
 	Times  consensus.Times
 	Logger *slog.Logger
-	Dial   func(ctx context.Context, addr string) (net.Conn, error)
-	Listen func(addr string) (net.Listener, error)
+	Rand   io.Reader // for keys: crypto/rand.Reader outside of simulations
+	// Dial opens a connection to another host.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// configure hands the environment on to package wire.
+func (e *Environment) configure(cfg *wire.Config) {
+	cfg.Clock, cfg.Rand, cfg.Logger, cfg.Dial = e.Clock, e.Rand, e.Logger, e.Dial
 }
 
 // Create makes the state directory of the first host of a new cluster and runs it.
@@ -54,10 +61,10 @@ func Create(ctx context.Context, h HostOptions, v VolumeOptions, o Options) (*No
 		return nil, err
 	}
 	s := &self{name: v.Name, host: 1, listen: h.Listen, options: h.Store}
-	if _, err := rand.Read(s.cluster[:]); err != nil {
+	if _, err := io.ReadFull(o.Rand, s.cluster[:]); err != nil {
 		return nil, err
 	}
-	key, err := newIdentity(h.Disk)
+	key, err := newIdentity(h.Disk, o.Rand)
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +102,11 @@ func unused(d *disk.Disk) error {
 }
 
 // newIdentity makes and keeps a key pair; one that an interrupted attempt left is used.
-func newIdentity(d *disk.Disk) (signet.HostKey, error) {
+func newIdentity(d *disk.Disk, random io.Reader) (signet.HostKey, error) {
 	if id, err := readIdentity(d); err == nil {
 		return id.Key, nil
 	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	public, private, err := ed25519.GenerateKey(random)
 	if err != nil {
 		return signet.HostKey{}, err
 	}
@@ -135,7 +142,7 @@ func Join(ctx context.Context, token member.Token, h HostOptions, env Environmen
 	if err := unused(h.Disk); err != nil {
 		return err
 	}
-	if _, err := newIdentity(h.Disk); err != nil {
+	if _, err := newIdentity(h.Disk, env.Rand); err != nil {
 		return err
 	}
 	identity, err := readIdentity(h.Disk)
@@ -143,11 +150,8 @@ func Join(ctx context.Context, token member.Token, h HostOptions, env Environmen
 		return err
 	}
 	cfg := wire.Defaults()
-	cfg.Identity, cfg.Clock, cfg.Rand, cfg.Logger, cfg.Dial = identity, env.Clock, rand.Reader, env.Logger, env.Dial
-	if cfg.Dial == nil {
-		dialer := &net.Dialer{}
-		cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
-	}
+	cfg.Identity = identity
+	env.configure(&cfg)
 	pool, err := wire.NewPool(cfg)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -22,15 +21,10 @@ import (
 
 // Options say what a Node stands on.
 type Options struct {
-	Disk   *disk.Disk // the state directory
-	Clock  clock.Clock
-	Times  consensus.Times
-	Logger *slog.Logger
-	// Listen opens the port on which other hosts reach this one. Nil: TCP, at the address
-	// that the state directory names.
+	Disk *disk.Disk // the state directory
+	Environment
+	// Listen opens the port on which other hosts reach this one.
 	Listen func(addr string) (net.Listener, error)
-	// Dial opens a connection to another host. Nil: TCP.
-	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Orphans says which inodes without a name are open here; more: not all are listed.
 	Orphans func() (open []signet.Ino, more bool)
 	// HostsChanged is called, without waiting for it, after the host table or the key
@@ -110,11 +104,7 @@ func (n *Node) open(identity *wire.Identity) error {
 }
 
 func (n *Node) listen() (net.Listener, error) {
-	listen := n.options.Listen
-	if listen == nil {
-		listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
-	}
-	l, err := listen(n.self.listen)
+	l, err := n.options.Listen(n.self.listen)
 	if err != nil {
 		return nil, signet.Errorf(signet.Busy, "listen on", n.self.listen, "%w: is another host running there? 'signet daemon --listen ADDR' chooses another address", err)
 	}
@@ -138,12 +128,8 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	}
 	cfg := wire.Defaults()
 	cfg.Identity, cfg.Cluster, cfg.Host = identity, n.self.cluster, n.self.host
-	cfg.Clock, cfg.Rand, cfg.Logger = o.Clock, rand.Reader, o.Logger
-	cfg.Authorize, cfg.Dial = n.members.Authorize, o.Dial
-	if cfg.Dial == nil {
-		dialer := &net.Dialer{}
-		cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }
-	}
+	o.configure(&cfg)
+	cfg.Authorize = n.members.Authorize
 	if n.pool, err = wire.NewPool(cfg); err != nil {
 		return err
 	}

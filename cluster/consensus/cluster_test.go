@@ -140,16 +140,18 @@ func (w *world) link(from, to signet.HostID) *testHost {
 
 // boot starts the host's process on its disk.
 func (h *testHost) boot() {
+	h.world.mu.Lock()
 	h.start++
 	start := h.start
+	h.world.mu.Unlock()
 	level := slog.LevelError
 	if testing.Verbose() {
 		level = slog.LevelInfo
 	}
-	logger := slog.New(slog.NewTextHandler(h.world.t.Output(), &slog.HandlerOptions{Level: level})).With("host", uint64(h.id), "start", h.start)
+	logger := slog.New(slog.NewTextHandler(h.world.t.Output(), &slog.HandlerOptions{Level: level})).With("host", uint64(h.id), "start", start)
 	inbox := make(chan func(*Node), 4096)
 	n, err := Open(Config{
-		Host: h.id, Start: h.start, FS: h.disk, Dir: "state", Transport: testTransport{h.world, h.id, h.start},
+		Host: h.id, Start: start, FS: h.disk, Dir: "state", Transport: testTransport{h.world, h.id, start},
 		Clock: clock.Real(), Times: h.world.times, Logger: logger,
 		Failed: func(err error) {
 			h.world.mu.Lock()

@@ -211,7 +211,7 @@ func (w *world) run(t *testing.T, seed uint64, clients, ops int, pace time.Durat
 					// A client whose call failed may not go on as the same client: the call
 					// may still be carried out. Its operations are concurrent with it then.
 					select {
-					case <-time.After(20 * time.Millisecond):
+					case <-time.After(250 * time.Millisecond): // few of these: each doubles the checker's work
 					case <-done:
 					}
 				}

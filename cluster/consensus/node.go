@@ -125,6 +125,7 @@ func Open(c Config) (*Node, error) {
 		appends: newWork[*raftpb.Message](), applies: newWork[func() error](), acks: newWork[published](),
 		reopen: make(chan struct{}, 1), askNow: make(chan struct{}, 1),
 		leadMoved: make(chan struct{}), leased: make(chan struct{}), reports: map[signet.HostID]Report{},
+		lease: c.Clock.Now(), // over at once, but readers wait for one as if it had just been lost
 	}
 	n.proposer = newProposer(n)
 	n.kept.flush = make(chan struct{}, 1)

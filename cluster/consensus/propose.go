@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ type proposer struct {
 	lowest   uint64
 	pending  map[uint64]*command // of the session, by request
 	loose    map[uint64]*command // of no session
+	looseSeq uint32
 	unsent   []*command
 	forwards int
 	wake     chan struct{}
@@ -76,13 +76,16 @@ func (n *Node) Do(ctx context.Context, g signet.Group, value any) (meta.Answer, 
 	return n.proposer.await(ctx, c)
 }
 
-// doLoose proposes a command that is harmless to repeat, outside any session.
+// doLoose proposes a command that is harmless to repeat, outside any session. Its number
+// tells it from those of other hosts and of earlier starts of this one.
 func (n *Node) doLoose(ctx context.Context, g signet.Group, value any) (meta.Answer, signet.Ticket, error) {
 	ctx, cancel := clock.WithTimeout(ctx, n.clock, n.times.Call)
 	defer cancel()
 	p := n.proposer
-	c := &command{group: g, value: value, request: rand.Uint64() | 1, done: make(chan outcome, 1)}
+	c := &command{group: g, value: value, done: make(chan outcome, 1)}
 	p.mu.Lock()
+	p.looseSeq++
+	c.request = uint64(n.host)<<48 | n.config.Start<<32&(1<<48-1) | uint64(p.looseSeq)
 	p.loose[c.request] = c
 	p.enqueue(c)
 	p.mu.Unlock()
