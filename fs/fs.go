@@ -135,17 +135,39 @@ func (f *FS) now() signet.Time {
 func (f *FS) begin(r *Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := clock.WithTimeout(context.WithoutCancel(r.Ctx), f.clock, callTimeout)
 	stop := context.AfterFunc(r.Ctx, func() {
-		grace := f.clock.NewTimer(interruptGrace)
-		defer grace.Stop()
-		select {
-		case <-grace.C():
-			cancel()
-		case <-ctx.Done():
-		}
+		f.beGraceful(ctx, r.Killed)
+		cancel()
 	})
 	return ctx, func() {
 		stop()
 		cancel()
+	}
+}
+
+// beGraceful waits for the grace of an interrupted call to be over, or ctx to end.
+func (f *FS) beGraceful(ctx context.Context, killed func() bool) {
+	grace := f.clock.NewTimer(interruptGrace)
+	defer grace.Stop()
+	var look <-chan time.Time
+	if killed != nil {
+		if killed() {
+			return
+		}
+		t := f.clock.NewTicker(killedCheck)
+		defer t.Stop()
+		look = t.C()
+	}
+	for {
+		select {
+		case <-look:
+			if killed() {
+				return
+			}
+		case <-grace.C():
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ type Request struct {
 	PID    uint32
 	Umask  uint32 // zero if the kernel has applied it already
 
+	// Killed says, once Ctx has ended, whether nobody is left to hear the answer: the
+	// program is being killed, or the mount has ended. Nil: it is not known.
+	Killed func() bool
+
 	leave []func() // undone by Done, last first
 }
 

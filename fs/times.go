@@ -8,10 +8,14 @@ const (
 	// waits longer than this waits for something that will not come.
 	callTimeout = 30 * time.Second
 
-	// interruptGrace is how long a call goes on after its program was interrupted. The
-	// kernel does not tell a harmless signal from SIGKILL: too short, and programs see
-	// EINTR where no disk gives it; too long, and kill -9 seems not to work.
+	// interruptGrace is how long a call goes on after its program was interrupted, unless
+	// that is being killed. Too short, and programs that get signals all the time see
+	// EINTR where no disk gives it; too long, and Ctrl-C seems not to work.
 	interruptGrace = time.Second
+
+	// killedCheck is how often the grace is cut short by a look at whether the program
+	// is being killed by now: the kernel tells of the first signal only.
+	killedCheck = 50 * time.Millisecond
 
 	// cacheFor is how long the kernel may believe what was fresh. The change feed takes
 	// it back long before; it only bounds memory of things nobody changes.

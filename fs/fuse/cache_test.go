@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs"
 	"github.com/signetfs/signet/internal/need"
 )
@@ -207,6 +208,34 @@ func TestSIGKILLEndsWhoeverWaits(t *testing.T) {
 			close(h.let)
 		})
 	}
+}
+
+// INTERRUPT does not say which signal it is for; /proc does.
+func TestKilledAndInterruptedAreToldApart(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "python3")
+	v := newTiny("a")
+	m := mountTiny(t, v)
+	interrupted, wasKilled := make(chan struct{}), make(chan struct{})
+	v.mu.Lock()
+	v.hold["mkdir"] = func(r *fs.Request) error {
+		if r.Killed() {
+			t.Error("killed before it was")
+		}
+		<-r.Ctx.Done()
+		if r.Killed() {
+			t.Error("killed by a signal that it handles")
+		}
+		close(interrupted)
+		waitFor(t, "SIGKILL to show", r.Killed)
+		close(wasKilled)
+		return signet.Interrupted
+	}
+	v.mu.Unlock()
+	c := begin(t, "python3", "-c", "import os,signal,sys; signal.signal(signal.SIGALRM,lambda *a:0); signal.setitimer(signal.ITIMER_REAL,0.2); os.mkdir(sys.argv[1])", m.Path()+"/x")
+	within20(t, interrupted, "the request to be interrupted")
+	c.kill(t)
+	within20(t, wasKilled, "it to be known")
 }
 
 // With HANDLE_KILLPRIV_V2 the kernel leaves it to us to clear set-uid, and says when.

@@ -259,7 +259,7 @@ func (s *server) interrupt(w *worker, h *header, msg []byte) {
 // serve has one request carried out and answers it.
 func (s *server) serve(w *worker, h *header, msg []byte) {
 	k := &call{req: fs.Request{Unique: h.unique, UID: h.uid, GID: h.gid, PID: h.pid}}
-	k.req.Ctx = &k.ctx
+	k.req.Ctx, k.req.Killed = &k.ctx, func() bool { return s.killed(k) }
 	s.calls.add(k)
 	out, giveBack, err := s.answerBuffer(w, k, h, msg)
 	if err != nil {
