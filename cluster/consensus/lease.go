@@ -124,6 +124,18 @@ func (n *Node) releaseMore() {
 	}
 }
 
+// releaseLoop releases what only had to wait for a lease to end.
+func (n *Node) releaseLoop() {
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-n.releaseTimer.C():
+			n.releaseMore()
+		}
+	}
+}
+
 // Released takes the leader's word of what is released. A deposed leader's word is as
 // good: it releases only what every lease holder has acked.
 func (n *Node) Released(r Release) { n.rows.release(r.Released) }

@@ -139,9 +139,8 @@ func Open(c Config) (*Node, error) {
 		n.cancel()
 		return nil, errors.Join(err, n.closeDisk())
 	}
-	n.releaseTimer = n.clock.AfterFunc(time.Hour, func() { n.loops.Go(n.releaseMore) })
-	n.releaseTimer.Stop()
-	for _, loop := range []func(){n.appendLoop, n.applyLoop, n.ackLoop, n.leaseLoop, n.proposer.loop, n.driver.run, n.sessionLoop, n.compactLoop} {
+	n.releaseTimer = n.clock.NewTimer(0)
+	for _, loop := range []func(){n.appendLoop, n.applyLoop, n.ackLoop, n.leaseLoop, n.proposer.loop, n.driver.run, n.sessionLoop, n.compactLoop, n.releaseLoop} {
 		n.loops.Go(loop)
 	}
 	return n, nil
