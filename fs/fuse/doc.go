@@ -6,7 +6,7 @@
 // becomes an errno (errno.go). Of go-fuse it uses the types of the protocol and
 // ProtocolServer, which takes a message apart and puts the answer together; that API
 // is marked experimental, so the version is pinned. The descriptor is ours
-// (docs/decisions/0003-own-the-fuse-device.md), because:
+// (docs/decisions/0005-own-the-fuse-device.md), because:
 //
 //   - a Request is done only when its answer has been written: the change feed waits
 //     for that before it tells the kernel to forget (fs.Gate);

@@ -27,6 +27,7 @@ const roleVar = "SIGNET_FUSE_TEST_ROLE"
 var roles = map[string]func(args []string) error{
 	"daemon": daemonRole,
 	"try":    tryRole,
+	"load":   loadRole,
 }
 
 func TestMain(m *testing.M) {
