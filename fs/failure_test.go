@@ -119,6 +119,28 @@ func TestTheRingMoves(t *testing.T) {
 	}
 }
 
+func TestTruncatingWhatCannotBePublished(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	u := newUser(t, v.Mount())
+	h, ino := u.create(root, "f", 0o644)
+	v.Objects.FailPut(func(signet.Address) error { return signet.Unavailable })
+	u.write(h, 0, strings.Repeat("x", 10_000))
+	u.must(func(r *fs.Request) error {
+		at, _, err := u.SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: 3})
+		if at.Size != 3 {
+			t.Error("size", at.Size)
+		}
+		return err
+	})
+	v.Objects.FailPut(nil)
+	u.close(h)
+	h = u.open(ino, syscall.O_RDONLY)
+	if got := u.read(h, 0, 10); got != "xxx" {
+		t.Errorf("read %q", got)
+	}
+}
+
 func TestManySmallExtentsUnderALargeWrite(t *testing.T) {
 	t.Parallel()
 	v := fstest.NewVolume(t)
@@ -149,7 +171,7 @@ func TestBadCopies(t *testing.T) {
 	if got := u.whole(h, len(data), 100_000); !bytes.Equal(got, data) {
 		t.Error("content differs")
 	}
-	v.Objects.FailGet(func(signet.Address) error { return signet.Errorf(signet.Unavailable, "", "", "all hosts are away") })
+	v.Objects.FailGet(func(context.Context, signet.Address) error { return signet.Errorf(signet.Unavailable, "", "", "all hosts are away") })
 	other := newUser(t, v.Mount())
 	r := other.open(other.find(root, "f").Ino, syscall.O_RDONLY)
 	other.refused(signet.Unavailable, func(q *fs.Request) error { _, err := other.Read(q, r, 0, make([]byte, 10), 0); return err })

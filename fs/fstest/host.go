@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs"
@@ -18,6 +19,8 @@ type Host struct {
 	// After is called when the command is applied; its error takes the place of the
 	// outcome, as if the answer was lost.
 	After func(context.Context, signet.Command) error
+
+	hook atomic.Pointer[func(Step)]
 
 	state   *State
 	session signet.SessionID
@@ -37,6 +40,32 @@ type Host struct {
 }
 
 var _ fs.Names = (*Host)(nil)
+
+// Step is a moment at which a test may want to interfere.
+type Step string
+
+// The steps of a host.
+const (
+	ViewOpened    Step = "a view was opened"
+	AttrRead      Step = "an inode was read in a view"
+	Settling      Step = "a view is about to settle"
+	BatchToChange Step = "a batch is applied, and the change feed is about to hear of it"
+)
+
+// OnStep has fn called at each step of this host; nil: nothing. It may block.
+func (h *Host) OnStep(fn func(Step)) {
+	if fn == nil {
+		h.hook.Store(nil)
+		return
+	}
+	h.hook.Store(&fn)
+}
+
+func (h *Host) step(s Step) {
+	if fn := h.hook.Load(); fn != nil {
+		(*fn)(s)
+	}
+}
 
 // NewHost adds a host to the volume. changed is its change feed's other end, usually
 // fs.FS.Changed.
@@ -110,6 +139,7 @@ func (h *Host) follow() {
 		h.applied = b.Index
 		s.changed.Broadcast()
 		s.mu.Unlock()
+		h.step(BatchToChange)
 		err := h.changed(h.life, b)
 		s.mu.Lock()
 		if err != nil {
@@ -234,6 +264,7 @@ func (h *Host) Ready(ctx context.Context) error { return ctx.Err() }
 
 // View opens a reading of what the host has applied.
 func (h *Host) View() signet.View {
+	defer h.step(ViewOpened)
 	h.state.mu.Lock()
 	defer h.state.mu.Unlock()
 	h.state.open[h.applied]++
@@ -271,6 +302,7 @@ func (v *view) inode(ino signet.Ino) (inode, error) {
 
 func (v *view) Attr(ino signet.Ino) (signet.Attr, error) {
 	in, err := v.inode(ino)
+	v.host.step(AttrRead)
 	return in.Attr, err
 }
 
@@ -367,6 +399,7 @@ func (v *view) Object(a signet.Address) (signet.Object, error) {
 }
 
 func (v *view) Settle(ctx context.Context) error {
+	v.host.step(Settling)
 	v.s.mu.Lock()
 	defer v.s.mu.Unlock()
 	var need signet.Index

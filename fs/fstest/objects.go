@@ -19,7 +19,7 @@ type Objects struct {
 	got      int64                     // guarded by mu; bytes
 	ring     signet.Index              // guarded by mu
 	failPut  func(signet.Address) error
-	failGet  func(signet.Address) error
+	failGet  func(context.Context, signet.Address) error
 	blockPut chan struct{}
 	rotten   bool
 }
@@ -37,7 +37,7 @@ func (o *Objects) FailPut(fn func(signet.Address) error) {
 }
 
 // FailGet has every Get ask fn first.
-func (o *Objects) FailGet(fn func(signet.Address) error) {
+func (o *Objects) FailGet(fn func(context.Context, signet.Address) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failGet = fn
@@ -116,7 +116,7 @@ func (o *Objects) Get(ctx context.Context, row signet.Object, off, n uint32) ([]
 	fail := o.failGet
 	o.mu.Unlock()
 	if fail != nil {
-		if err := fail(row.Address); err != nil {
+		if err := fail(ctx, row.Address); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,43 @@
+package fs
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/signetfs/signet"
+)
+
+// A Write whose outcome was unknown may be applied late, and the change feed may take
+// it for the one that is under way. If that one then fails, nothing may be lost.
+func TestLandedTooEarly(t *testing.T) {
+	t.Parallel()
+	n := &node{ino: 7}
+	n.over.write(0, []byte("abcdef"))
+	n.freeze(true, signet.MaxInline)
+	j := n.jobs()[0]
+	j.durable, j.sealed = true, []byte("sealed")
+	jobs := map[*job]bool{j: true}
+	if w := n.fly(jobs, portion{10, 4}); w == nil || len(w.Extents) != 1 || w.Size != 4 {
+		t.Fatalf("%+v", w)
+	}
+	n.changed(50, true)
+	if n.over.bytes() != 2 || n.published != 50 {
+		t.Fatalf("%d bytes left, published %d", n.over.bytes(), n.published)
+	}
+	n.over.write(1, []byte("B"))
+	if _, freed := n.landed(signet.Result{}, nil, errors.New("nobody knows")); freed != 0 {
+		t.Error("memory of dirty data given back")
+	}
+	got := make([]byte, 6)
+	if _, rest := n.over.copyInto(got, 0); len(rest) != 0 || string(got) != "aBcdef" {
+		t.Errorf("%q, missing %v", got, rest)
+	}
+	// It is named again, and this time it is there. What came later stays dirty.
+	if w := n.fly(jobs, portion{10, 100}); w == nil || len(w.Extents) != 3 {
+		t.Fatalf("%+v", w)
+	}
+	n.landed(signet.Result{Index: 60}, nil, nil)
+	if n.over.bytes() != 1 || n.published != 60 || len(n.unpaid) != 0 {
+		t.Errorf("%d bytes, published %d, unpaid %d", n.over.bytes(), n.published, len(n.unpaid))
+	}
+}
