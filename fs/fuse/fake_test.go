@@ -15,6 +15,7 @@ import (
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs"
 	"github.com/signetfs/signet/internal/clock"
+	"github.com/signetfs/signet/internal/need"
 )
 
 // limitOf is how long a test here may take before it is a hang.
@@ -113,6 +114,14 @@ func pair(t testing.TB, v volume, clk clock.Clock) *kernel {
 	}
 	s := newServer(&conn{fd: fds[1]}, v, clk, slog.New(slog.DiscardHandler), func(any, []byte) {})
 	return &kernel{t: t, fd: fds[0], server: s, unique: 2}
+}
+
+// needLarge skips the test if messages of a MiB do not pass: raising the buffer of a
+// socket that far takes root.
+func (k *kernel) needLarge() {
+	k.t.Helper()
+	n, err := unix.GetsockoptInt(k.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	need.That(k.t, err == nil && n >= 2*largeBuffer, "root, for a socket buffer of 2 MiB")
 }
 
 // init plays the first request. Flags 0 stand for all that Linux 6.18 offers.

@@ -179,6 +179,16 @@ func TestWhatForgettingNamesCosts(t *testing.T) {
 	}
 	c.kill(t)
 
+	bound := openDir(t) // a bind mount of a directory is not one on a directory
+	must(t, "mount", "--bind", m.Path()+"/work", bound)
+	defer run(t, "umount", bound)
+	drop()
+	must(t, "stat", m.Path()+"/work")
+	must(t, "touch", m.Path()+"/work/x")
+	if got := must(t, "ls", bound); got != "x\n" {
+		t.Errorf("a bind mount of a directory has %q", got)
+	}
+
 	must(t, "mount", "-t", "tmpfs", "none", m.Path()+"/d")
 	defer run(t, "umount", m.Path()+"/d")
 	drop()

@@ -160,6 +160,7 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	h := newHeld()
 	k := connect(t, holding(h), clock.Real())
+	k.needLarge()
 	read := func() uint64 { return k.send(opRead, 1, u64(1, 0), u32(maxWrite, 0), u64(0), u32(0, 0)) }
 	for range largeOut {
 		read()

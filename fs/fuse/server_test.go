@@ -197,6 +197,7 @@ func TestLargeReadAndWrite(t *testing.T) {
 		},
 	}
 	k := connect(t, v, clock.Real())
+	k.needLarge()
 	for _, n := range []int{0, 1, 4096, smallBuffer - 80, smallBuffer - 79, 65536, maxWrite} {
 		e, b := k.call(16, 77, u64(5, 1<<40), u32(uint32(n), 1|4), u64(0), u32(0, 0), big[:n])
 		if e != 0 || !bytes.Equal(b, u32(uint32(n), 0)) {
