@@ -10,6 +10,7 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/consensus"
+	"github.com/signetfs/signet/cluster/heal"
 	"github.com/signetfs/signet/cluster/member"
 	"github.com/signetfs/signet/cluster/meta"
 	"github.com/signetfs/signet/cluster/replica"
@@ -52,7 +53,8 @@ type Node struct {
 	pool    *wire.Pool
 	server  *wire.Server
 	objects *replica.Replica
-	healing healing
+	healer  *heal.Healer
+	keeper  *heal.Steward
 	address string // where it listens
 
 	ctx    context.Context // ends with the node
@@ -94,12 +96,14 @@ func (n *Node) open(identity *wire.Identity) error {
 	if err := n.openRooms(identity); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	n.log.Start()
 	n.serving.Go(func() {
 		if err := n.server.Serve(listener); err != nil && n.ctx.Err() == nil {
 			n.failed(err)
 		}
 	})
 	n.loops.Go(n.steward)
+	n.loops.Go(func() { n.healer.Run(n.ctx) })
 	return nil
 }
 
@@ -139,7 +143,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	n.atlas = &atlas{self: n.self.host, members: n.members, local: map[signet.HostID]bool{}}
 	n.peers = &peers{group: signet.ClusterGroup, members: n.members, pool: n.pool, clock: o.Clock, doubt: n.atlas.doubt}
 	n.objects = replica.New(replica.Config{
-		Self: n.self.host, Local: n.store, Peers: n.peers, Map: n.atlas, Reports: &n.healing, Clock: o.Clock, Logger: o.Logger,
+		Self: n.self.host, Local: n.store, Peers: n.peers, Map: n.atlas, Reports: mend{n}, Clock: o.Clock, Logger: o.Logger,
 	})
 	n.log, err = consensus.Open(consensus.Config{
 		Host: n.self.host, Start: n.start, FS: o.Disk.FS(), Dir: logDir, Transport: n.peers, Clock: o.Clock, Times: o.Times,
@@ -150,6 +154,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 		return err
 	}
 	n.atlas.log = n.log
+	n.openHealing()
 	n.serve(n.server)
 	return n.restoredTables()
 }
@@ -166,7 +171,8 @@ func (n *Node) applied(step *meta.Step) {
 	if len(e.Hosts) > 0 || e.Slots {
 		n.hostsChanged()
 	}
-	n.healing.applied(e)
+	n.healer.Applied(e)
+	n.keeper.Applied(e)
 }
 
 func (n *Node) settled(arcs []meta.SettledArc) {
@@ -207,7 +213,7 @@ func (n *Node) restored() {
 		n.failed(err)
 		return
 	}
-	n.healing.restored()
+	n.healer.Restored()
 }
 
 func (n *Node) restoredTables() error {

@@ -46,8 +46,12 @@ func (n *Node) steward() {
 // lead does the duties of one term.
 func (n *Node) lead(moved <-chan struct{}) {
 	ctx, cancel := context.WithCancel(n.ctx)
-	defer cancel()
-	n.healing.lead(ctx)
+	done := make(chan struct{})
+	go func() { // ends with the term
+		defer close(done)
+		n.keeper.Run(ctx)
+	}()
+	defer func() { cancel(); <-done }()
 	since := n.clock.Now()
 	ticker := n.clock.NewTicker(stewardEvery)
 	defer ticker.Stop()

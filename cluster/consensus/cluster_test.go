@@ -167,6 +167,7 @@ func (h *testHost) boot() {
 	h.world.mu.Lock()
 	h.node, h.inbox = n, inbox
 	h.world.mu.Unlock()
+	n.Start()
 	go func() {
 		for {
 			select {

@@ -74,6 +74,7 @@ type Node struct {
 	rows     *rows
 	inodes   inodeRange
 	offers   offers
+	floor    signet.Index
 
 	appends *work[*raftpb.Message]
 	applies *work[func() error]
@@ -116,8 +117,8 @@ type subscriber struct {
 	changed func(context.Context, signet.Batch)
 }
 
-// Open opens this host's log and tables and starts taking part. The host must be in
-// the log's host table, or about to be.
+// Open opens this host's log and tables. The host must be in the log's host table, or
+// about to be. It takes part once Start is called.
 func Open(c Config) (*Node, error) {
 	n := &Node{
 		config: c, host: c.Host, times: c.Times, clock: c.Clock, logger: c.Logger,
@@ -140,10 +141,20 @@ func Open(c Config) (*Node, error) {
 		return nil, errors.Join(err, n.closeDisk())
 	}
 	n.releaseTimer = n.clock.NewTimer(0)
+	last, _ := n.log.LastIndex()
+	n.floor = signet.Index(last)
+	return n, nil
+}
+
+// Floor is the last index that the log held when it was opened. Whatever an earlier
+// process of this host did, it did from tables no newer than that.
+func (n *Node) Floor() signet.Index { return n.floor }
+
+// Start begins to take part. It is called once.
+func (n *Node) Start() {
 	for _, loop := range []func(){n.appendLoop, n.applyLoop, n.ackLoop, n.leaseLoop, n.proposer.loop, n.driver.run, n.sessionLoop, n.compactLoop, n.releaseLoop} {
 		n.loops.Go(loop)
 	}
-	return n, nil
 }
 
 // openDisk opens the tables and the log, finishing what a crash interrupted.
