@@ -24,6 +24,9 @@ func TestMountAndUnmount(t *testing.T) {
 	if err != nil || at == nil || at.fstype != FSType || at.source != source() {
 		t.Fatalf("mountinfo has %+v, %v", at, err)
 	}
+	if k := &m.server.kernel; !k.has(wanted) || k.flags&unwanted != 0 || k.maxWrite != maxWrite || k.maxPages != maxWrite/4096 || k.minor < incEpochMinor {
+		t.Errorf("this kernel agreed on %s", m.Kernel())
+	}
 	if got := must(t, "ls", m.Path()); got != "a\nb\n" {
 		t.Errorf("ls: %q", got)
 	}
