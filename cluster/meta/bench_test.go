@@ -1,9 +1,15 @@
 package meta
 
 import (
+	"bytes"
+	"flag"
 	"fmt"
+	"os"
+	"os/exec"
+	"runtime/debug"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/signetfs/signet"
 )
 
@@ -25,6 +31,7 @@ func (w *world) creates(first signet.Ino, n, batch int) []Entry {
 	for i := range n {
 		mode, parent, name := uint32(signet.ModeRegular|0o644), dir, fmt.Sprintf("a sealed name of usual length %08d", i)
 		if i%1000 == 0 {
+			name = fmt.Sprintf("directory %08d", ino)
 			mode, parent = signet.ModeDir|0o755, signet.RootIno
 			dir = ino
 		}
@@ -105,4 +112,76 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lookups/s")
+}
+
+var tables = flag.String("tables", "", "directory of the tables that TestResident is about")
+
+// BenchmarkMemory measures what a process holds that serves tables of so many inodes:
+// another one makes them, so that its past does not count.
+//
+//	go test -run - -bench Memory -benchtime 1x ./cluster/meta
+func BenchmarkMemory(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := b.TempDir()
+			b.Chdir(dir)
+			w := empty(b, vfs.Default)
+			w.make()
+			w.ok(&GrantInodes{Count: 1_000_000})
+			for first := 0; first < n; first += 10_000 {
+				w.apply(w.creates(signet.Ino(2+first), 10_000, 100), 10)
+				for i := range w.log {
+					w.log[i].Data = nil // the log is not what is measured
+				}
+			}
+			if err := w.s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			w.s = nil
+			out, err := exec.Command(os.Args[0], "-test.run=^TestResident$", "-test.v", "-tables="+dir).CombinedOutput()
+			if err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			var mib float64
+			_, line, _ := bytes.Cut(out, []byte("resident:"))
+			if _, err := fmt.Sscan(string(line), &mib); err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			b.ReportMetric(mib, "resident-MiB")
+		})
+	}
+}
+
+// TestResident is the other process of BenchmarkMemory: it makes and reads files in
+// the tables it is given, the same number whatever they hold, and prints what it takes.
+func TestResident(t *testing.T) {
+	if *tables == "" {
+		return
+	}
+	t.Chdir(*tables)
+	w := empty(t, vfs.Default)
+	at, _ := w.s.Applied()
+	w.log = make([]Entry, at)
+	held := w.counters()
+	w.session = signet.SessionID(w.cluster(&OpenSession{Host: 1, Start: 2}, signet.OK).Index)
+	w.apply(w.creates(signet.Ino(held.Inodes+1), 50_000, 100), 1)
+	for i := range uint64(500_000) {
+		w.attr(signet.Ino(2 + i*7919%(held.Inodes-1)))
+	}
+	debug.FreeOSMemory()
+	fmt.Printf("resident: %.1f MiB with %d inodes, %d MiB on disk\n", resident(t), held.Inodes, w.s.db.Metrics().DiskSpaceUsage()>>20)
+}
+
+// resident is the process's resident memory in MiB.
+func resident(tb testing.TB) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var kib float64
+	_, line, _ := bytes.Cut(status, []byte("VmRSS:"))
+	if _, err := fmt.Sscan(string(line), &kib); err != nil {
+		tb.Fatal(err)
+	}
+	return kib / 1024
 }

@@ -70,9 +70,11 @@ func TestCrash(t *testing.T) {
 }
 
 func TestFlushedByItself(t *testing.T) {
-	w := made(t)
-	entries := w.creates(2, 60_000, 500)
-	w.apply(entries, 1)
+	w := tree(t)
+	value := make([]byte, signet.MaxXattrValue)
+	for range 2 * writeBuffer / signet.MaxXattrValue {
+		w.ok(&signet.SetXattr{Ino: 10, Name: []byte("n"), Value: value, Time: w.time()})
+	}
 	<-w.s.Flushed()
 	if p := w.s.Durable(); p.Index == 0 || p.Index > w.s.Position().Index {
 		t.Errorf("%+v", p)
