@@ -106,15 +106,18 @@ func (b *bench) add() *Node {
 	return n
 }
 
-// until waits for a condition, looking again whenever something may have changed.
+// until waits for a condition of several hosts at once, for which there is no one event.
 func (b *bench) until(what string, ok func() bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.After(30 * time.Second)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			b.t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
