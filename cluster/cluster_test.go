@@ -22,14 +22,14 @@ import (
 
 // bench is a cluster of hosts in this process, on real disks and over real TCP.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	root  string // removed after the hosts are closed
 	hosts []*Node
 	dirs  []string
 	addrs []string
 }
 
-func newBench(t *testing.T, hosts int) *bench {
+func newBench(t testing.TB, hosts int) *bench {
 	b := &bench{t: t, root: t.TempDir()}
 	t.Cleanup(func() {
 		for _, n := range b.hosts {

@@ -19,8 +19,9 @@ import (
 // world is a cluster in one process: real logs and tables on disks in memory, a network
 // of function calls that can be cut in either direction.
 type world struct {
-	t     *testing.T
-	times Times
+	t      *testing.T
+	times  Times
+	limits LogLimits
 
 	mu    sync.Mutex // guards what follows
 	hosts map[signet.HostID]*testHost
@@ -34,10 +35,13 @@ type testHost struct {
 	start uint64
 	node  *Node // nil while down
 	inbox chan func(*Node)
+	step  func(string) // nil: the process passes its steps undisturbed
 }
 
-func newWorld(t *testing.T, hosts int) *world {
-	w := &world{t: t, times: DefaultTimes(), hosts: map[signet.HostID]*testHost{}, cuts: map[[2]signet.HostID]bool{}}
+func newWorld(t *testing.T, hosts int) *world { return newWorldOf(t, hosts, LogLimits{}) }
+
+func newWorldOf(t *testing.T, hosts int, limits LogLimits) *world {
+	w := &world{t: t, times: DefaultTimes(), limits: limits, hosts: map[signet.HostID]*testHost{}, cuts: map[[2]signet.HostID]bool{}}
 	for id := signet.HostID(1); id <= signet.HostID(hosts); id++ {
 		w.hosts[id] = &testHost{world: w, id: id, disk: vfs.NewCrashableMem()}
 	}
@@ -152,7 +156,8 @@ func (h *testHost) boot() {
 	inbox := make(chan func(*Node), 4096)
 	n, err := Open(Config{
 		Host: h.id, Start: start, FS: h.disk, Dir: "state", Transport: testTransport{h.world, h.id, start},
-		Clock: clock.Real(), Times: h.world.times, Logger: logger,
+		Clock: clock.Real(), Times: h.world.times, Limits: h.world.limits, Logger: logger,
+		Step: h.step,
 		Failed: func(err error) {
 			h.world.mu.Lock()
 			defer h.world.mu.Unlock()

@@ -7,15 +7,24 @@ import (
 	"github.com/signetfs/signet/cluster/meta"
 )
 
-// When the tables are flushed and the log is cut. Replaying maxReplay entries takes well
-// below a second; keepEntries let a host that was away for a moment catch up from the
-// log instead of a snapshot.
-const (
-	maxReplayEntries = 10_000
-	maxReplayBytes   = 32 << 20
-	keepEntries      = 20_000
-	flushEvery       = 30 * time.Second
-)
+// LogLimits say when the tables are flushed and the log is cut.
+type LogLimits struct {
+	// ReplayEntries and ReplayBytes are what a restart may have to apply again: well below
+	// a second of work.
+	ReplayEntries int
+	ReplayBytes   int
+	// KeepEntries stay in the log although the tables have them, so that a host that was
+	// away for a moment catches up from the log instead of a snapshot.
+	KeepEntries signet.Index
+}
+
+// DefaultLogLimits are the limits for real hosts.
+func DefaultLogLimits() LogLimits {
+	return LogLimits{ReplayEntries: 10_000, ReplayBytes: 32 << 20, KeepEntries: 20_000}
+}
+
+// flushEvery is how often the tables are flushed if little happens.
+const flushEvery = 30 * time.Second
 
 // kept counts what a restart would have to replay.
 type kept struct {
@@ -32,7 +41,7 @@ func (n *Node) keep(batch []meta.Entry) {
 	for i := range batch {
 		n.kept.bytes += len(batch[i].Data)
 	}
-	if n.kept.entries >= maxReplayEntries || n.kept.bytes >= maxReplayBytes {
+	if n.kept.entries >= n.limits.ReplayEntries || n.kept.bytes >= n.limits.ReplayBytes {
 		select {
 		case n.kept.flush <- struct{}{}:
 		default:
@@ -71,10 +80,10 @@ func (n *Node) compact() error {
 		return err
 	}
 	n.step("tables.flushed")
-	if durable.Index <= keepEntries {
+	if durable.Index <= n.limits.KeepEntries {
 		return nil
 	}
-	err = n.log.compact(uint64(durable.Index - keepEntries))
+	err = n.log.compact(uint64(durable.Index - n.limits.KeepEntries))
 	if signet.KindOf(err) == signet.Other {
 		return nil // already below the log's beginning: a snapshot came in between
 	}

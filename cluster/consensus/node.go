@@ -34,6 +34,7 @@ type Config struct {
 	Transport Transport
 	Clock     clock.Clock
 	Times     Times
+	Limits    LogLimits // zero: DefaultLogLimits
 	Logger    *slog.Logger
 	Database  DatabaseLogger // of the databases; nil: silent
 
@@ -63,6 +64,7 @@ type Node struct {
 	config Config
 	host   signet.HostID
 	times  Times
+	limits LogLimits
 	clock  clock.Clock
 	logger *slog.Logger
 
@@ -121,12 +123,15 @@ type subscriber struct {
 // about to be. It takes part once Start is called.
 func Open(c Config) (*Node, error) {
 	n := &Node{
-		config: c, host: c.Host, times: c.Times, clock: c.Clock, logger: c.Logger,
+		config: c, host: c.Host, times: c.Times, limits: c.Limits, clock: c.Clock, logger: c.Logger,
 		rows: newRows(), ledger: newLedger(c.Host, c.Times),
 		appends: newWork[*raftpb.Message](), applies: newWork[func() error](), acks: newWork[published](),
 		reopen: make(chan struct{}, 1), askNow: make(chan struct{}, 1),
 		leadMoved: make(chan struct{}), leased: make(chan struct{}), reports: map[signet.HostID]Report{},
 		lease: c.Clock.Now(), // over at once, but readers wait for one as if it had just been lost
+	}
+	if n.limits == (LogLimits{}) {
+		n.limits = DefaultLogLimits()
 	}
 	n.proposer = newProposer(n)
 	n.kept.flush = make(chan struct{}, 1)
