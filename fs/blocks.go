@@ -145,34 +145,38 @@ func (f *FS) fetchBlock(o Opener, row *signet.Object, off uint32) *block {
 
 // stream is how a handle is read: in order or not, and how far ahead was read.
 type stream struct {
+	from  uint64 // where reading in order began
 	next  uint64 // where a reader in order would go on
-	ahead uint64 // up to where was read ahead
+	got   uint64 // bytes read in between
 	run   int    // reads in order so far
+	ahead uint64 // up to where was read ahead
 	busy  bool   // reading ahead
 }
 
 // streams notes a read and says whether the file is being read in order. The kernel
-// sends what it reads ahead in parallel, so a little disorder is order.
+// sends what it reads ahead in parallel, so a little disorder is order, but most of
+// what is passed over must have been read.
 func (h *handle) streams(off, n uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := &h.stream
-	const slack = 2 * blockSize
-	if off+slack < s.next || off > s.next+slack || off == 0 && s.next > slack {
-		s.run, s.ahead = 0, 0
-		s.next = off + n
+	const slack = blockSize
+	if off+slack < s.next || off > s.next+slack {
+		s.from, s.next, s.got = off, off+n, n
+		s.run, s.ahead = 1, 0
 		return false
 	}
 	s.run++
+	s.got += n
 	s.next = max(s.next, off+n)
-	return s.run > 1
+	return s.run > 1 && s.got*2 >= s.next-s.from
 }
 
 // readAhead fetches what a reader in order will want after pos, in the background.
 func (f *FS) readAhead(h *handle, pos uint64) {
 	h.mu.Lock()
 	s := &h.stream
-	window := min(uint64(aheadMin)<<min(s.run-2, 8), aheadMax)
+	window := min(uint64(aheadMin)<<min(max(s.run-2, 0), 8), aheadMax)
 	from := max(pos, s.ahead)
 	to := pos + window
 	if s.busy || to < from+window/2 {

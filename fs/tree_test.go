@@ -1,6 +1,7 @@
 package fs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,8 @@ type user struct {
 }
 
 func newUser(t testing.TB, m *fstest.Mount) *user { return &user{Mount: m, t: t} }
+
+func request() *fs.Request { return &fs.Request{Ctx: context.Background()} }
 
 func (u *user) do(fn func(r *fs.Request) error) error {
 	return u.Do(func(r *fs.Request) error {

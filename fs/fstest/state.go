@@ -178,7 +178,7 @@ func (s *State) touch(r row) {
 	s.rows[r] = append(list, s.index)
 }
 
-// Objects returns how many objects have references, and Check that the counts fit.
+// Objects returns how many objects have references.
 func (s *State) Objects() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,4 +210,15 @@ func (s *State) Released() (released, newest signet.Index) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.released, s.index
+}
+
+// OpenViews returns how many views are open on all hosts.
+func (s *State) OpenViews() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, of := range s.open {
+		n += of
+	}
+	return n
 }
