@@ -17,6 +17,12 @@
 // and write buffers, both of fixed size, and what one Step touches.
 //
 // Concurrency. Prepare and Publish are called by one goroutine; everything else may
-// be called by any. A State that failed once answers the same error for ever: what it
-// would have to say about the entries after the failure is not known.
+// be called by any. The one lock, State.mu, is a leaf. A State that failed once answers
+// the same error for ever: what it would have to say about the entries after the
+// failure is not known. Its readers go on.
+//
+// Where things are: commands.go and rows.go are the vocabulary, codec*.go and keys.go
+// the format, tx.go what applying reads and writes through, apply.go the way of an
+// entry, apply_*.go one family of commands each, reader*.go reading, open.go the
+// database and what of it is durable.
 package meta

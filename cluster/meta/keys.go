@@ -59,11 +59,18 @@ func smallKey[T ~uint32](g signet.Group, t table, n T) []byte {
 }
 
 func nameKey(g signet.Group, parent signet.Ino, name []byte) []byte {
-	return append(numKey(g, tableNames, parent), name...)
+	return namedKey(g, tableNames, parent, name)
 }
 
 func xattrKey(g signet.Group, ino signet.Ino, name []byte) []byte {
-	return append(numKey(g, tableXattrs, ino), name...)
+	return namedKey(g, tableXattrs, ino, name)
+}
+
+func namedKey(g signet.Group, t table, ino signet.Ino, name []byte) []byte {
+	k := make([]byte, 0, 4+1+8+len(name))
+	k = binary.BigEndian.AppendUint32(k, uint32(g))
+	k = binary.BigEndian.AppendUint64(append(k, byte(t)), uint64(ino))
+	return append(k, name...)
 }
 
 func extentKey(g signet.Group, ino signet.Ino, off uint64) []byte {

@@ -68,6 +68,9 @@ func newTx(db *pebble.DB, last Position) *tx {
 // begin starts a step.
 func (t *tx) begin() *Step {
 	t.batch = t.db.NewIndexedBatch()
+	if len(t.over) > 8*maxCached {
+		t.over = map[string][]byte{} // the memory of one large step is not kept
+	}
 	clear(t.over)
 	t.inodes.trim()
 	t.objects.trim()
