@@ -37,7 +37,9 @@ var pendings = sync.Pool{New: func() any { return &pending{done: make(chan struc
 
 func newCaller(c *conn) *caller {
 	n := min(c.cfg.class(c.class).Calls, int(c.hello.Calls))
-	return &caller{conn: c, slots: make(chan struct{}, n), calls: map[uint64]*pending{}}
+	cl := &caller{conn: c, slots: make(chan struct{}, n), calls: map[uint64]*pending{}}
+	c.worn = cl.goodbye
+	return cl
 }
 
 // do makes a call and decodes the reply's message into in, which may be nil for a

@@ -54,6 +54,10 @@ type Config struct {
 	// at once, from their announcement until their handler is done with them. Beyond,
 	// bulk connections are read later.
 	Receive int64
+	// Retire is how many bytes may pass on a connection before a Pool replaces it. An
+	// AES-GCM key is good for 2^24.5 full records (RFC 8446, 5.5), some 360 GiB, which a
+	// fast network carries in an hour, and Go's TLS never changes keys by itself.
+	Retire uint64
 	// DialTimeout bounds a whole attempt: connect, TLS, Hello. Above one retransmission
 	// of a lost SYN (1 s).
 	DialTimeout time.Duration
@@ -93,6 +97,7 @@ func Defaults() Config {
 		Handshake:   5 * time.Second,
 		Strangers:   256,
 		Receive:     64 << 20,
+		Retire:      256 << 30,
 		DialTimeout: 3 * time.Second,
 		BackoffMin:  50 * time.Millisecond,
 		BackoffMax:  2 * time.Second,
@@ -112,7 +117,7 @@ func (c *Config) check() error {
 			return bad("a class needs times, calls and a queue, and Dead at twice Ping or more")
 		}
 	}
-	if c.Handshake <= 0 || c.Strangers < 1 || c.Receive < MaxPayload || c.DialTimeout <= 0 ||
+	if c.Handshake <= 0 || c.Strangers < 1 || c.Receive < MaxPayload || c.Retire == 0 || c.DialTimeout <= 0 ||
 		c.BackoffMin <= 0 || c.BackoffMax < c.BackoffMin {
 		return bad("a time or size is missing or too small")
 	}

@@ -39,6 +39,7 @@ type conn struct {
 	in    *bufio.Reader
 	out   *outbox
 
+	worn    func()        // of the dialling end: make no new calls and close when there are none
 	retired atomic.Bool   // no new calls: over, or the peer said goodbye
 	spoke   atomic.Bool   // the peer has sent something since its Hello
 	silent  atomic.Bool   // closed because the peer has sent nothing for too long
@@ -84,6 +85,10 @@ func (c *conn) serve(e end) {
 	e.ended(c.err)
 	c.wg.Wait()
 }
+
+// Writing from the goroutine that has the frame, where nobody writes, would save a
+// switch. It was tried: no gain beyond the noise, and a caller would be stuck in the
+// write to a peer that does not read, whatever its context says.
 
 // close ends the connection at once; the first err is the reason that everybody is
 // told. It does not wait for the goroutines.
@@ -188,6 +193,9 @@ func (w *watch) stop() {
 func (w *watch) period(c *conn) time.Duration { return c.cfg.class(c.class).Ping / 2 }
 
 func (w *watch) look(c *conn) {
+	if c.worn != nil && c.meter.in.Load()+c.meter.out.Load() >= c.cfg.Retire {
+		c.worn()
+	}
 	limits := c.cfg.class(c.class)
 	ask, silent := w.measure(c, limits)
 	switch {

@@ -84,12 +84,12 @@
 //	 2 raft       large, one way   Raft [group]; parts, each one Raft message
 //	 3 propose    large, none      Propose [group]; parts, each one envelope
 //	                               -> Accepted [term, leader, kind]
-//	 4 lease      none, none       Lease [group, host, term, acked, digest (32 bytes), reader,
+//	 4 lease      none, none       Lease [group, host, start, acked, digest (32 bytes), reader,
 //	                               [orphan, ...] (4,096), more orphans (bool),
 //	                               [session, ...] (256), free, capacity, used]
 //	                               -> Granted [term, leader, millis, released, commit]
 //	 5 release    none, one way    Release [group, term, released]
-//	 6 ack        none, one way    Ack [group, host, term, acked, digest (32 bytes)]
+//	 6 ack        none, one way    Ack [group, host, start, acked, digest (32 bytes)]
 //	 7 snapshot   none, object     Snapshot [group, term, index, offset, length, file (128)]
 //	                               -> Chunk [term, index, [[name (128), size], ...] (1,024)]
 //	 8 put        object, none     Put [group, address (35 bytes), session, index, flags]
@@ -142,7 +142,8 @@
 //   - a handler's peer has proved its key and was authorised when it connected; Drop ends
 //     the connections of a host that is removed;
 //   - one-way messages of one peer and class are handled one by one in the order of Send,
-//     as long as the connection lasts; after it is lost some of the last are missing;
+//     as long as the connection lasts; when another takes its place, because it was lost
+//     or has carried Config.Retire bytes, the last ones may be missing or come late;
 //   - every wait ends with its context, and memory is bounded: calls in flight per
 //     connection, waiting bytes of one-way messages (then Send refuses), bytes of large
 //     payloads being received by a Server (then bulk connections are read later),

@@ -442,3 +442,31 @@ func TestGarbledBytesEndTheConnection(t *testing.T) {
 	w.wait(w.block)
 	w.mustEcho()
 }
+
+func TestWornConnectionIsReplaced(t *testing.T) {
+	w := newWorld(t, func(_, pool *wire.Config) { pool.Retire = 100 << 10 })
+	call := w.blocked(context.Background(), wire.Control)
+	for range 200 {
+		w.mustEcho()
+	}
+	for range 3 { // not used up yet
+		w.clock.Advance(500 * time.Millisecond)
+		w.mustEcho()
+	}
+	if n := len(w.net.Conns("p", "s")); n != 1 {
+		t.Fatalf("%d connections", n)
+	}
+	if _, err := w.p.Call(within(t), w.peer, wire.Out{Class: wire.Control, Method: methodTake, Payload: make([]byte, 100<<10)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(500 * time.Millisecond)
+	w.mustEcho()
+	if n := len(w.net.Conns("p", "s")); n != 2 {
+		t.Fatalf("%d connections, not the old one with its call and the new one", n)
+	}
+	select {
+	case err := <-call:
+		t.Fatal("the call on the old connection was cut off:", err)
+	default:
+	}
+}

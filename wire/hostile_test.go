@@ -313,9 +313,7 @@ func TestStrangersCostNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := w.s.Strangers(); n != 0 {
-		t.Errorf("%d strangers after their time", n)
-	}
+	until(t, "strangers are forgotten", func() bool { return w.s.Strangers() == 0 })
 }
 
 func TestHelloLimits(t *testing.T) {

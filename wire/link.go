@@ -155,9 +155,11 @@ func (l *link) connect(ctx context.Context, a *attempt, addrs []string) {
 		l.failures = 0
 	}
 	l.up.Store(a.conn)
+	l.pool.enter(c)
 	l.mu.Unlock()
 	close(a.done)
 	c.serve(a.conn)
+	l.pool.leave(c)
 	l.ended(a.conn)
 }
 
@@ -216,16 +218,13 @@ func jitter(r io.Reader) float64 {
 	return float64(binary.BigEndian.Uint32(b[:])) / (1 << 32)
 }
 
-// close ends the link for good.
+// close ends the link for good. Its connections, of which one may be up and others
+// retired, are the pool's to close afterwards.
 func (l *link) close(err error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed = err
 	if l.attempt != nil {
 		l.attempt.cancel()
-	}
-	c := l.up.Load()
-	l.mu.Unlock()
-	if c != nil {
-		c.close(err)
 	}
 }

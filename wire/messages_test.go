@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -185,4 +186,44 @@ func FuzzParts(f *testing.F) {
 			t.Fatalf("%x became %x", in, out)
 		}
 	})
+}
+
+// TestProtocolListsTheElements holds the package comment's list of messages against
+// what is encoded: the number of elements of each.
+func TestProtocolListsTheElements(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := regexp.MustCompile(`\n//\s*`).ReplaceAllString(string(text), " ")
+	doc = regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(doc, "") // limits, with commas in their numbers
+	doc = regexp.MustCompile(` +`).ReplaceAllString(doc, " ")
+	for _, s := range samples {
+		name := reflect.TypeOf(s.msg).Elem().Name()
+		if name == "Empty" {
+			continue
+		}
+		_, list, ok := strings.Cut(doc, name+" [")
+		if !ok {
+			t.Errorf("doc.go does not list %s", name)
+			continue
+		}
+		n, depth := 0, 1
+		for i := 0; depth > 0; i++ {
+			switch c := list[i]; {
+			case c == '[':
+				depth++
+			case c == ']':
+				depth--
+			case c == ',' && depth == 1:
+				n++
+			}
+			if i == 0 && depth == 1 {
+				n = 1
+			}
+		}
+		if want := pack.NewDecoder(encode(s.msg)).Array(100); n != want && !(want == 1 && n == 0) {
+			t.Errorf("doc.go lists %d elements of %s, which has %d", n, name, want)
+		}
+	}
 }

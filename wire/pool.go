@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/signetfs/signet"
@@ -19,6 +21,7 @@ type Pool struct {
 
 	mu     sync.RWMutex // guards what follows; a link's lock is never taken under it
 	links  map[way]*link
+	conns  map[*conn]struct{} // up or retired
 	closed bool
 }
 
@@ -36,7 +39,7 @@ func NewPool(cfg Config) (*Pool, error) {
 	if cfg.Dial == nil {
 		return nil, signet.Errorf(signet.Invalid, "configure wire", "", "a pool needs Dial")
 	}
-	p := &Pool{cfg: cfg, links: map[way]*link{}}
+	p := &Pool{cfg: cfg, links: map[way]*link{}, conns: map[*conn]struct{}{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -62,6 +65,9 @@ func (p *Pool) Call(ctx context.Context, to Peer, out Out, in Message) (*Buffer,
 func (p *Pool) call(ctx context.Context, to *Peer, out *Out, in Message) (*Buffer, error) {
 	if err := p.check(out); err != nil {
 		return nil, notSent{err}
+	}
+	if ctx.Err() != nil {
+		return nil, notSent{ctx.Err()}
 	}
 	for again := true; ; again = false {
 		l, err := p.link(to.Key, out.Class)
@@ -183,21 +189,27 @@ func (p *Pool) Drop(key signet.HostKey) {
 		}
 	}
 	p.mu.Unlock()
+	why := signet.Errorf(signet.Permission, "", "", "the host was removed")
 	for _, l := range dropped {
-		l.close(signet.Errorf(signet.Permission, "", "", "the host was removed"))
+		l.close(why)
+	}
+	for _, c := range p.connected() {
+		if c.peer == key {
+			c.close(why)
+		}
 	}
 }
 
 // Shutdown takes no further calls or messages, waits until those under way are
 // answered and written, or until ctx ends, and closes the pool.
 func (p *Pool) Shutdown(ctx context.Context) error {
+	p.shut()
+	conns := p.connected()
+	for _, c := range conns {
+		c.worn()
+	}
 	var err error
-	for _, l := range p.shut() {
-		c := l.up.Load()
-		if c == nil {
-			continue
-		}
-		c.goodbye()
+	for _, c := range conns {
 		select {
 		case <-c.dead:
 		case <-ctx.Done():
@@ -210,12 +222,33 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 
 // Close cuts off all connections; calls in flight fail with Closed.
 func (p *Pool) Close() {
-	links := p.shut()
-	p.stop()
-	for _, l := range links {
+	for _, l := range p.shut() {
 		l.close(errPoolClosed())
 	}
+	p.stop()
+	for _, c := range p.connected() {
+		c.close(errPoolClosed())
+	}
 	p.wg.Wait()
+}
+
+// enter and leave keep the list of connections that must be closed with the pool.
+func (p *Pool) enter(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns[c] = struct{}{}
+}
+
+func (p *Pool) leave(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+func (p *Pool) connected() []*conn {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Collect(maps.Keys(p.conns))
 }
 
 // shut refuses further calls and returns the links.

@@ -66,14 +66,20 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	so := &soak{t: t, p: p, peer: wire.Peer{Key: sc.Identity.Key, Addrs: []string{l.Addr().String()}}}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // on a very busy machine
 	defer cancel()
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() { so.caller(ctx, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	wg.Go(func() { so.notes(ctx) })
-	faults(ctx, network, rand.New(rand.NewPCG(seed, 99)))
+	go func() {
+		defer cancel()
+		faults(ctx, network, rand.New(rand.NewPCG(seed, 99)), func() bool {
+			return so.good.Load() >= 300 && so.bad.Load() >= 100
+		})
+	}()
+	<-ctx.Done()
 	wg.Wait()
 	network.Heal()
 	p.Close()
@@ -84,7 +90,7 @@ func TestSoak(t *testing.T) {
 	if so.payloads.Load() != so.released.Load() {
 		t.Errorf("%d payloads, %d released", so.payloads.Load(), so.released.Load())
 	}
-	if so.good.Load() < 100 || so.bad.Load() == 0 {
+	if so.good.Load() < 300 || so.bad.Load() < 100 {
 		t.Errorf("%d calls succeeded, %d failed: not much of a test", so.good.Load(), so.bad.Load())
 	}
 	if behind.Load() > 10 {
@@ -156,10 +162,10 @@ func (so *soak) notes(ctx context.Context) {
 	}
 }
 
-func faults(ctx context.Context, n *wiretest.Network, r *rand.Rand) {
+func faults(ctx context.Context, n *wiretest.Network, r *rand.Rand, enough func() bool) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for i := 0; ; i++ {
+	for i := 0; i < 100 || !enough(); i++ {
 		select {
 		case <-ctx.Done():
 			return

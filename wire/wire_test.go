@@ -23,6 +23,7 @@ const (
 	methodFail  = wire.FirstAppMethod + 3
 	methodTake  = wire.FirstAppMethod + 4
 	methodSlow  = wire.FirstAppMethod + 5
+	methodGive  = wire.FirstAppMethod + 6
 )
 
 var cluster = wire.ClusterID{1, 2, 3}
@@ -56,6 +57,7 @@ func config(t testing.TB) wire.Config {
 		methodFail:  {},
 		methodTake:  {Request: wire.MaxPayload},
 		methodSlow:  {Request: wire.MaxPayload},
+		methodGive:  {Reply: wire.MaxPayload},
 	}
 	return cfg
 }
@@ -105,6 +107,10 @@ func pair(t testing.TB, change func(server, pool *wire.Config)) (*wire.Server, *
 		return wire.Reply{}, ctx.Err()
 	})
 	s.Handle(methodTake, func(context.Context, signet.HostKey, *wire.Request) (wire.Reply, error) { return wire.Reply{}, nil })
+	give := make([]byte, 4<<20)
+	s.Handle(methodGive, func(context.Context, signet.HostKey, *wire.Request) (wire.Reply, error) {
+		return wire.Reply{Payload: give}, nil
+	})
 	s.Handle(methodFail, func(context.Context, signet.HostKey, *wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, signet.Errorf(signet.NoSpace, "put object", "abcd", "only 3 bytes left")
 	})
@@ -157,42 +163,4 @@ func TestFailureKeepsItsKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(err)
-}
-
-func BenchmarkCall(b *testing.B) {
-	_, p, peer := pair(b, nil)
-	ctx := context.Background()
-	m := wire.Get{Group: 7, Len: 9}
-	b.Run("small", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			var in wire.Get
-			if _, err := p.Call(ctx, peer, wire.Out{Class: wire.Control, Method: methodEcho, Message: &m}, &in); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("small, 32 callers", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetParallelism(16)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				var in wire.Get
-				if _, err := p.Call(ctx, peer, wire.Out{Class: wire.Control, Method: methodEcho, Message: &m}, &in); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	})
-	b.Run("4 MiB there", func(b *testing.B) {
-		payload := make([]byte, 4<<20)
-		b.SetBytes(int64(len(payload)))
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := p.Call(ctx, peer, wire.Out{Class: wire.Bulk, Method: methodTake, Message: &m, Payload: payload}, nil); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

@@ -164,7 +164,7 @@ func (n *Network) Heal() {
 	})
 }
 
-// Kill resets the connections that a or b dialled to the other.
+// Kill resets the connections between a and b, whoever dialled.
 func (n *Network) Kill(a, b string) {
 	for _, c := range append(n.Conns(a, b), n.Conns(b, a)...) {
 		c.Kill()
@@ -189,7 +189,7 @@ func (n *Network) Conns(from, to string) []*Conn {
 	defer n.mu.Unlock()
 	var out []*Conn
 	for _, c := range n.conns {
-		if c.from == from && c.to == to && !c.closed {
+		if c.from == from && c.to == to && !c.closed && c.there.err == nil {
 			out = append(out, c)
 		}
 	}
