@@ -1,9 +1,10 @@
 #!/bin/sh
 # The programs besides Go that the tests call, and the Debian packages that have them.
 #
-#   deps.sh install   install what is missing (root), after saying what
-#   deps.sh ensure    the same as root; as an ordinary user say what is missing and go on
-#   deps.sh race      succeed if the race detector can be used (it needs a C compiler)
+#   deps.sh install [PROGRAM]   install what is missing (root), after saying what; or only
+#                               the package of one program
+#   deps.sh ensure              the same as root; as an ordinary user say what is missing and go on
+#   deps.sh race                succeed if the race detector can be used (it needs a C compiler)
 set -eu
 
 # program:package[:why]
@@ -21,12 +22,14 @@ mkfs.xfs:xfsprogs:disks that fail
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 
+only=${2:-}
+
 missing() {
 	echo "$wanted" | while IFS=: read -r program package why; do
-		[ -n "$program" ] || continue
+		[ -n "$program" ] && [ "${only:-$program}" = "$program" ] || continue
 		has "$program" || echo "$package"
 	done
-	[ -e /usr/include/stdlib.h ] || echo libc6-dev
+	[ -n "$only" ] || [ -e /usr/include/stdlib.h ] || echo libc6-dev
 }
 
 install() {
