@@ -22,6 +22,7 @@ func (n *Node) serve(s *wire.Server) {
 	s.Handle(wire.MethodGet, n.onGet)
 	s.Handle(wire.MethodHas, n.onHas)
 	s.Handle(wire.MethodJoin, n.onJoin)
+	s.Handle(wire.MethodStatus, n.onStatus)
 	s.Handle(wire.MethodPing, func(context.Context, signet.HostKey, *wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, nil
 	})

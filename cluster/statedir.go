@@ -17,7 +17,7 @@ const (
 	identityFile = "identity" // the private key: readable by the owner only
 	hostFile     = "host"     // who this host is and whom it knew when it joined
 	startFile    = "start"    // how often it was started
-	logDir       = "log"
+	logDir       = "raft"     // DIR/log is the text that the daemon writes
 	objectsDir   = "objects"
 
 	identityVersion = 1
