@@ -3,6 +3,8 @@ package fuse
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/signetfs/signet"
@@ -48,4 +50,24 @@ func At(path string) (mountpoint, source string, err error) {
 			return "", "", nil
 		}
 	}
+}
+
+// Usable says whether this user can mount with FUSE here at all.
+func Usable() error {
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	switch {
+	case err == nil:
+		f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return signet.Errorf(signet.NotSupported, "mount", "", "there is no /dev/fuse: load the kernel's module with 'modprobe fuse', or pass the device into this container")
+	case errors.Is(err, fs.ErrPermission):
+		return signet.Errorf(signet.Permission, "mount", "", "no permission to open /dev/fuse: ask whoever runs this machine for it, or use sudo")
+	default:
+		return signet.Errorf(signet.NotSupported, "mount", "", "/dev/fuse cannot be used: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		_, err = findFusermount()
+		return err
+	}
+	return nil
 }
