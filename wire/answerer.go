@@ -29,8 +29,8 @@ type running struct {
 	req Request
 }
 
-// admit checks a frame's payload against what its method allows, and lets bulk
-// connections wait until there is room for it.
+// admit checks a frame's payload against what its method allows, and waits until there
+// is room for it.
 func (a *answerer) admit(f *frame, payload int) (func(), error) {
 	limit := 0
 	if f.kind == kindCall || f.kind == kindSend {
@@ -42,10 +42,11 @@ func (a *answerer) admit(f *frame, payload int) (func(), error) {
 	if payload > limit {
 		return nil, signet.Errorf(signet.BadMessage, "read frame", "", "payload of %d bytes to %v, at most %d are allowed", payload, f.method, limit)
 	}
-	if a.class != Bulk || payload < copyBelow {
+	// One-way messages are handled before the next frame is read: one at a time.
+	if f.kind != kindCall || payload < copyBelow {
 		return nil, nil
 	}
-	return a.server.room.take(payload, a.dead)
+	return a.server.rooms[a.class].take(payload, a.dead)
 }
 
 func (a *answerer) receive(f *frame) error {

@@ -174,7 +174,7 @@ func (c *caller) await(ctx context.Context, id uint64, p *pending, in Message) (
 func accept(f *frame, in Message) (*Buffer, error) {
 	if f.kind == kindFailure {
 		f.buf.Release()
-		return nil, signet.Errorf(f.err, "", "", "%s", f.text)
+		return nil, f.failure()
 	}
 	if in == nil {
 		in = &Empty{}

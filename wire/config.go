@@ -51,8 +51,8 @@ type Config struct {
 	// quicker than the flood.
 	Strangers int
 	// Receive is how many bytes of large payloads all connections of a Server may hold
-	// at once, from their announcement until their handler is done with them. Beyond,
-	// bulk connections are read later.
+	// at once in each class, from their announcement until their handler is done with
+	// them. Beyond, a connection that announces one is read later.
 	Receive int64
 	// Retire is how many bytes may pass on a connection before a Pool replaces it. An
 	// AES-GCM key is good for 2^24.5 full records (RFC 8446, 5.5), some 360 GiB, which a

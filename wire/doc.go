@@ -146,8 +146,7 @@
 //     or has carried Config.Retire bytes, the last ones may be missing or come late;
 //   - every wait ends with its context, and memory is bounded: calls in flight per
 //     connection, waiting bytes of one-way messages (then Send refuses), bytes of large
-//     payloads being received by a Server (then bulk connections are read later),
-//     connections without a hello, connections per peer;
+//     payloads being received by a Server (then a connection is read later), connections without a hello, connections per peer;
 //   - nothing a peer sends makes this package panic or take memory beyond these bounds;
 //   - after Close no goroutine of the package is left.
 //

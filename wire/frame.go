@@ -83,6 +83,16 @@ func (f *frame) parse(header []byte, d *pack.Decoder) (int, error) {
 	return len(header) - d.Remaining(), d.Err()
 }
 
+// failure is the error that the frame, a failure or goodbye, carries. A kind that we do
+// not know, of a newer peer, is Other; so is OK, which is no failure.
+func (f *frame) failure() error {
+	k := f.err
+	if k == signet.OK || k >= signet.KindEnd {
+		k = signet.Other
+	}
+	return signet.Errorf(k, "", "", "%s", f.text)
+}
+
 // decode reads the frame's message, all of it.
 func (f *frame) decode(m Message) error { return decodeMessage(f.body, m) }
 

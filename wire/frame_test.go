@@ -153,6 +153,16 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
+func TestFailureIsAlwaysAnError(t *testing.T) {
+	for k, want := range map[signet.Kind]signet.Kind{
+		signet.OK: signet.Other, signet.NoSpace: signet.NoSpace, signet.KindEnd: signet.Other, 1<<16 - 1: signet.Other,
+	} {
+		if err := (&frame{err: k, text: "x"}).failure(); signet.KindOf(err) != want {
+			t.Errorf("kind %d is %v", k, err)
+		}
+	}
+}
+
 func TestBuffers(t *testing.T) {
 	for _, n := range []int{0, 1, 500, 512, 513, 80 << 10, MaxObject, MaxPayload} {
 		b := newBuffer(MaxHeader, n)

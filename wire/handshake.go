@@ -126,7 +126,7 @@ func (c *conn) greeted() error {
 	}
 	defer f.buf.Release()
 	if f.kind == kindFailure {
-		return signet.Errorf(f.err, "", "", "it refused: %s", f.text)
+		return signet.Wrap("refused by", Short(c.peer), f.failure())
 	}
 	return f.decode(&c.hello)
 }

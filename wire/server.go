@@ -36,7 +36,7 @@ type Server struct {
 	tls      *tls.Config
 	handlers map[Method]Handler
 	sinks    map[Method]Sink
-	room     room
+	rooms    [Bulk + 1]room  // by class, so that bulk never takes what proposals need
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
@@ -60,9 +60,10 @@ func NewServer(cfg Config) (*Server, error) {
 		return nil, signet.Errorf(signet.Invalid, "configure wire", "", "a server needs Authorize")
 	}
 	s := &Server{
-		cfg: cfg, tls: cfg.Identity.serverTLS(), room: room{left: cfg.Receive},
+		cfg: cfg, tls: cfg.Identity.serverTLS(),
 		handlers: map[Method]Handler{}, sinks: map[Method]Sink{}, members: map[signet.HostKey][]*answerer{},
 	}
+	s.rooms[Control].left, s.rooms[Bulk].left = cfg.Receive, cfg.Receive
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.Handle(MethodPing, func(context.Context, signet.HostKey, *Request) (Reply, error) { return Reply{}, nil })
 	return s, nil
