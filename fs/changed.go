@@ -8,6 +8,7 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs/extent"
+	"github.com/signetfs/signet/internal/clock"
 )
 
 // Changed carries a batch to what fs remembers and to the kernel: when it returns nil,
@@ -37,22 +38,39 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 	for ino := range d.attrs {
 		f.kernel.get().DropAttr(ino)
 	}
-	if len(d.data) == 0 {
-		return nil
+	f.dropOwn(ctx, d.own, b.Index)
+	return f.dropPages(ctx, d.foreign, b.Index)
+}
+
+// dropOwn drops the pages of files that a call of this host is truncating, punching or
+// copying into. The kernel does that too, when it has the answer; until then a program
+// here could read from the pages what others are past already. But that call is
+// waiting for our acknowledgement, and if the pages are dirty ones of a mapping the
+// kernel does not write them back before it is answered. So this has patience only.
+func (f *FS) dropOwn(ctx context.Context, data rangesOf, index signet.Index) {
+	if len(data) == 0 {
+		return
 	}
-	return f.dropPages(ctx, d.data, b.Index)
+	ctx, cancel := clock.WithTimeout(ctx, f.clock, readPatience)
+	defer cancel()
+	_ = f.dropPages(ctx, data, index) // what is left is dropped when the call is answered
 }
 
 // digested is a batch as the kernel is to hear of it.
 type digested struct {
-	names bool                          // a name was taken away or replaced
-	attrs map[signet.Ino]struct{}       // whose attributes changed
-	data  map[signet.Ino]*extent.Ranges // whose bytes changed without the kernel's doing
+	names   bool                    // a name was taken away or replaced
+	attrs   map[signet.Ino]struct{} // whose attributes changed
+	foreign rangesOf                // bytes that changed without the kernel's doing
+	own     rangesOf                // bytes that the kernel has yet to hear of, from the call's answer
 }
+
+// rangesOf are ranges of files.
+type rangesOf map[signet.Ino]*extent.Ranges
 
 // digest sorts a batch and brings what fs itself remembers up to date.
 func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
+	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		d.attrs[c.Ino] = struct{}{}
@@ -67,8 +85,11 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		if n := f.nodes.peek(c.Ino); n != nil {
 			n.changed(b.Index, own)
 		}
-		if !own || f.doubts.about(c.Ino) {
-			d.add(c)
+		switch underWay, forGood := f.doubts.about(c.Ino); {
+		case !own || forGood:
+			d.foreign.add(c)
+		case underWay:
+			d.own.add(c)
 		}
 	}
 }
@@ -84,14 +105,11 @@ func (n *node) changed(index signet.Index, own bool) {
 	}
 }
 
-func (d *digested) add(c *signet.Change) {
-	if d.data == nil {
-		d.data = make(map[signet.Ino]*extent.Ranges)
-	}
-	set := d.data[c.Ino]
+func (m rangesOf) add(c *signet.Change) {
+	set := m[c.Ino]
 	if set == nil {
 		set = new(extent.Ranges)
-		d.data[c.Ino] = set
+		m[c.Ino] = set
 	}
 	if !set.Add(c.Off, c.Len) {
 		set.Clear()
@@ -101,7 +119,10 @@ func (d *digested) add(c *signet.Change) {
 
 // dropPages makes the kernel forget the ranges, all at once: each may have to wait
 // for another READ.
-func (f *FS) dropPages(ctx context.Context, data map[signet.Ino]*extent.Ranges, index signet.Index) error {
+func (f *FS) dropPages(ctx context.Context, data rangesOf, index signet.Index) error {
+	if len(data) == 0 {
+		return nil
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for ino, set := range data {
 		for r := range set.All() {
@@ -125,7 +146,7 @@ func (f *FS) Forget(ctx context.Context) error {
 		return signet.Wrap("wait for replies", "", err)
 	}
 	f.kernel.dropNames()
-	data := make(map[signet.Ino]*extent.Ranges)
+	data := rangesOf{}
 	for _, ino := range f.nodes.open(func(*node) bool { return true }) {
 		f.kernel.get().DropAttr(ino)
 		data[ino] = new(extent.Ranges)

@@ -74,9 +74,9 @@ func released(ctx context.Context, t signet.Ticket) error {
 	return t.Wait(ctx)
 }
 
-// commitData is commit for a change of a file's bytes that the kernel has not made to
-// its pages yet, or may never make if the call fails: until it has succeeded, the
-// change feed treats it like another host's.
+// commitData is commit for a change of a file's bytes that the kernel makes to its
+// pages only when the call has succeeded. Until then, and for good if nobody knows how
+// it ended, the change feed does not take the kernel's pages for right.
 func (f *FS) commitData(ctx context.Context, ino signet.Ino, c signet.Command) (signet.Result, error) {
 	done := f.doubts.begin(ino)
 	res, err := f.commit(ctx, ino, c)
@@ -85,42 +85,44 @@ func (f *FS) commitData(ctx context.Context, ino signet.Ino, c signet.Command) (
 	return res, err
 }
 
-// doubts are the inodes whose bytes here may differ from their pages in the kernel
-// although the change is our own.
+// doubts are the inodes whose bytes may differ from their pages in the kernel
+// although the change is this host's own.
 type doubts struct {
-	mu  sync.Mutex
-	of  map[signet.Ino]int // guarded by mu; changes under way, and those with an unknown end
-	all bool               // guarded by mu; there were too many to remember
+	mu       sync.Mutex
+	underWay map[signet.Ino]int      // guarded by mu; calls that change bytes
+	forGood  map[signet.Ino]struct{} // guarded by mu; a call failed, and what it did may still come
+	all      bool                    // guarded by mu; there were too many of those
 }
 
-// begin says that a change of ino is under way. The returned function says that it is
-// over, and whether the kernel's pages are now like the file.
-func (d *doubts) begin(ino signet.Ino) (done func(alike bool)) {
+// begin says that a call is under way. The returned function says that it is over,
+// and whether it is known what it did.
+func (d *doubts) begin(ino signet.Ino) (done func(known bool)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.of == nil {
-		d.of = make(map[signet.Ino]int)
+	if d.underWay == nil {
+		d.underWay, d.forGood = make(map[signet.Ino]int), make(map[signet.Ino]struct{})
 	}
-	d.of[ino]++
-	return func(alike bool) {
+	d.underWay[ino]++
+	return func(known bool) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if !alike {
-			// It may still be applied, now or in a minute. The mark stays for good: it costs
-			// some pages of one file being read again.
-			d.all = d.all || len(d.of) > maxDoubts
-			return
+		if d.underWay[ino]--; d.underWay[ino] == 0 {
+			delete(d.underWay, ino)
 		}
-		if d.of[ino]--; d.of[ino] == 0 {
-			delete(d.of, ino)
+		if !known {
+			d.forGood[ino] = struct{}{}
+			d.all = d.all || len(d.forGood) > maxDoubts
 		}
 	}
 }
 
-func (d *doubts) about(ino signet.Ino) bool {
+// about says whether a call that changes bytes is under way, and whether one has
+// failed in the past.
+func (d *doubts) about(ino signet.Ino) (underWay, forGood bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.all || d.of[ino] > 0
+	_, forGood = d.forGood[ino]
+	return d.underWay[ino] > 0, forGood || d.all
 }
 
 func inodeText(ino signet.Ino) string { return fmt.Sprintf("inode %d", ino) }

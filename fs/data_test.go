@@ -129,9 +129,9 @@ func TestObjectsAreDurableFirst(t *testing.T) {
 		return nil
 	}
 	h, _ := u.create(root, "f", 0o644)
-	u.fill(h, noise(1, 20*mib), mib)
+	u.fill(h, noise(1, 12*mib), mib)
 	u.fsync(h)
-	if writes.Load() != 1 || extents.Load() != 5 {
+	if writes.Load() != 1 || extents.Load() != 3 {
 		t.Errorf("%d commands, %d extents", writes.Load(), extents.Load())
 	}
 }

@@ -21,7 +21,13 @@
 // The main types are FS; node, the state shared by all open handles of one inode
 // on this host; and overlay, the bytes of a node that the log does not know yet.
 //
-// Locks, outermost first: node.flushing (held while a node's data is published or
-// cut, across waits), nodes.mu, node.mu (the overlay; never held across a wait),
-// budget.mu, gate.mu, reads.mu. None of them is held while the kernel is notified.
+// What is laid over a view and what the view shows must fit together: own writes leave
+// the overlay when they are applied (node.land), never before a view can show them, and
+// node.published tells a reader whose view is older to read again.
+//
+// Locks, outermost first: node.flushing (held across waits while a node's data is
+// published or cut), dirtyNodes.mu, nodes.mu, node.mu (the overlay; never held across a
+// wait), and, with nothing inside them, those of handles, budgets, blocks, failures,
+// doubts, kept, Gate and reads. None but flushing is held while the kernel is notified,
+// while a port is called that may wait, or while a reply is written.
 package fs

@@ -27,8 +27,11 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 			return err
 		}
 	}
-	for most, stale := (portion{maxExtents, math.MaxUint64}), 0; ; {
-		w := n.fly(jobs, most) //                         durable; now name it all
+	if err := f.killPriv(ctx, n); err != nil {
+		return err
+	}
+	for most, stale := everything, 0; ; { //              durable; now name it all: Names
+		w := n.fly(jobs, most)
 		if w == nil {
 			f.clean(n)
 			return nil
@@ -36,25 +39,30 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 		res, ticket, err := f.apply(ctx, n.ino, w)
 		named, freed := n.landed(res, ticket, err)
 		f.memory.add(-freed)
+		if err == nil && res.Err != signet.OK {
+			err = res.Err
+		}
 		switch {
-		case err == nil && res.Err == signet.OK:
-			continue
-		case err != nil:
-		case res.Err == signet.TooBig && most.halve(w):
-			continue // it would replace too many small extents at once
+		case err == nil:
+		case res.Err == signet.TooBig && most.halve(w): // too many small extents to replace at once
 		case res.Err == signet.Stale && stale < maxStale:
 			stale++
-			if err = f.reputAll(ctx, n, named); err == nil {
-				continue
+			if err := f.reputAll(ctx, n, named); err != nil {
+				return f.unpublished(n, err)
 			}
 		default:
-			err = signet.Wrap("publish", inodeText(n.ino), res.Err)
+			return f.unpublished(n, err)
 		}
-		if hopeless(err) {
-			f.discard(n, err)
-		}
-		return err
 	}
+}
+
+// unpublished gives up what cannot be published, if trying again would only fail
+// again.
+func (f *FS) unpublished(n *node, err error) error {
+	if hopeless(err) {
+		f.discard(n, err)
+	}
+	return signet.Wrap("publish", inodeText(n.ino), err)
 }
 
 // portion is the most that one Write names.
@@ -62,6 +70,9 @@ type portion struct {
 	extents int
 	bytes   uint64
 }
+
+// everything is the largest portion.
+var everything = portion{maxExtents, math.MaxUint64}
 
 // halve makes the portion half of what w names, if w can be halved.
 func (p *portion) halve(w *signet.Write) bool {

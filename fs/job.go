@@ -111,21 +111,42 @@ func (f *FS) start(n *node, j *job) *attempt {
 		close(t.done)
 		return t
 	}
-	if n.pin == nil {
-		n.pin = f.names.View()
-	}
 	plain := j.plain
 	f.work.Go(func() { f.run(n, j, t, plain) })
 	return t
 }
 
-// unpin lets the collection of objects go on if every object put for the file has its
-// name. An open view is what holds it back: it makes this host say that it still
-// depends on the state from before they were put. n.mu is held.
+// pinned keeps the objects of a file from being collected before they have a name: an
+// open view makes this host say that it still depends on the state from before they
+// were put. n.mu is not held: nothing of the ports is called under it.
+func (f *FS) pinned(n *node) {
+	n.mu.Lock()
+	has := n.pin != nil
+	n.mu.Unlock()
+	if has {
+		return
+	}
+	v := f.names.View()
+	n.mu.Lock()
+	if n.pin == nil {
+		n.pin, v = v, nil
+	}
+	n.mu.Unlock()
+	if v != nil {
+		v.Close()
+	}
+}
+
+// unpin lets the collection go on if every object put for the file has its name.
 func (n *node) unpin() {
-	if n.pin != nil && n.over.empty() && len(n.unpaid) == 0 {
-		n.pin.Close()
-		n.pin = nil
+	n.mu.Lock()
+	var v signet.View
+	if n.over.empty() && len(n.unpaid) == 0 {
+		v, n.pin = n.pin, nil
+	}
+	n.mu.Unlock()
+	if v != nil {
+		v.Close()
 	}
 }
 
@@ -162,6 +183,7 @@ func (f *FS) sealInline(n *node, j *job) error {
 
 // run seals the job and puts the object.
 func (f *FS) run(n *node, j *job, t *attempt, plain [][]byte) {
+	f.pinned(n)
 	row, err := f.sealAndPut(j.size, plain)
 	n.mu.Lock()
 	var freed int64
@@ -171,8 +193,8 @@ func (f *FS) run(n *node, j *job, t *attempt, plain [][]byte) {
 	}
 	close(t.done)
 	freed += n.sweep() // its file may have been given up meanwhile
-	n.unpin()
 	n.mu.Unlock()
+	n.unpin()
 	f.memory.add(-freed)
 	if hopeless(err) {
 		f.discard(n, err)

@@ -121,10 +121,28 @@ func (f *FS) cut(n *node, off, size uint64) {
 	f.memory.add(-freed)
 }
 
-// killCapabilities removes an inode's file capabilities, as any write to it by who
-// could not set them does.
+// capabilities is the attribute that file capabilities are in.
+const capabilities = "security.capability"
+
+// killPriv removes the file capabilities of a file that was written to by who may not
+// set them. It is not done within Write, which must not wait for a release; until it
+// is done the attribute is not shown (xattr.go).
+func (f *FS) killPriv(ctx context.Context, n *node) error {
+	if !n.killsPriv() {
+		return nil
+	}
+	return f.killCapabilities(ctx, n.ino)
+}
+
+// killsPriv says whether something not published clears set-uid and capabilities.
+func (n *node) killsPriv() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.killPriv
+}
+
+// killCapabilities removes an inode's file capabilities, if it has any.
 func (f *FS) killCapabilities(ctx context.Context, ino signet.Ino) error {
-	const capabilities = "security.capability"
 	name, err := f.seal.SealXattrName(ino, capabilities)
 	if err != nil {
 		return err

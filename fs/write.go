@@ -15,7 +15,9 @@ const (
 
 // Write takes data, which it does not keep, and returns how much of it: all, or none
 // and why. The data is in memory then; an error of what happens to it later comes out
-// of the next Write, Fsync or Flush of each handle of the file. With O_APPEND the data
+// of the next Write, Fsync or Flush of each handle of the file. It may wait for memory,
+// so for puts, but never for a release: the kernel holds the pages locked meanwhile,
+// and the change feed may have to wait for those (reads.go). With O_APPEND the data
 // goes to the end of the file, whatever off is.
 func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) (int, error) {
 	h, err := f.handles.file(id, true)
@@ -46,17 +48,11 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 	n.mu.Lock()
 	grew := n.over.write(to, data)
 	n.mtime = f.now()
-	first := kill && !n.killPriv
 	n.killPriv = n.killPriv || kill
 	pieces := len(n.over.pieces)
 	n.mu.Unlock()
 	f.memory.add(grew - int64(len(data)))
 	f.soil(n)
-	if first {
-		if err := f.killCapabilities(ctx, n.ino); err != nil {
-			return 0, err
-		}
-	}
 	if to != uint64(off) {
 		f.misplaced(r, n.ino)
 	}

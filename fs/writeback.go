@@ -47,7 +47,6 @@ func (f *FS) clean(n *node) {
 		n.killPriv = false
 	}
 	freed := n.sweep()
-	n.unpin()
 	n.mu.Unlock()
 	d := f.dirty.of[n]
 	if empty {
@@ -56,6 +55,7 @@ func (f *FS) clean(n *node) {
 		d.since, d.failing = f.clock.Now(), time.Time{}
 	}
 	f.dirty.mu.Unlock()
+	n.unpin()
 	f.memory.add(-freed)
 	if empty && d != nil {
 		f.nodes.put(n, false)

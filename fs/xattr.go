@@ -21,6 +21,9 @@ func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
 	var value []byte
 	err = f.settled(ctx, func(a *answer) (err error) {
 		value, err = a.view.Xattr(ino, sealed)
+		if err == nil && name == capabilities && f.killedHere(ino) {
+			err = signet.NoAttr
+		}
 		return err
 	})
 	if err == nil {
@@ -36,6 +39,13 @@ func sealXattr(f *FS, ino signet.Ino, name string) ([]byte, error) {
 		return nil, signet.Errorf(signet.Range, "use attribute", "", "a name of %d bytes, at most %d", len(name), signet.MaxXattrName)
 	}
 	return f.seal.SealXattrName(ino, name)
+}
+
+// killedHere says whether a write on this host, not published yet, takes the file's
+// capabilities away.
+func (f *FS) killedHere(ino signet.Ino) bool {
+	n := f.nodes.peek(ino)
+	return n != nil && n.killsPriv()
 }
 
 // ListXattr returns the names of an inode's extended attributes. Those in trusted are
@@ -61,7 +71,7 @@ func (f *FS) ListXattr(r *Request, ino signet.Ino) ([]string, error) {
 		if err != nil {
 			return nil, signet.Wrap("list attributes of", inodeText(ino), err)
 		}
-		if r.UID != 0 && strings.HasPrefix(name, "trusted.") {
+		if r.UID != 0 && strings.HasPrefix(name, "trusted.") || name == capabilities && f.killedHere(ino) {
 			continue
 		}
 		if size += len(name) + 1; size > maxXattrList {
