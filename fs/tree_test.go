@@ -346,7 +346,7 @@ func TestXattrs(t *testing.T) {
 	put := func(name, value string, flags uint32) error {
 		return u.do(func(r *fs.Request) error { return u.SetXattr(r, d.Ino, name, []byte(value), flags) })
 	}
-	for _, name := range []string{"user.a", "trusted.b", "security.c", "system.posix_acl_default"} {
+	for _, name := range []string{"user.a", "trusted.b", "security.c", "user.d"} {
 		if err := put(name, "value of "+name, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -357,6 +357,9 @@ func TestXattrs(t *testing.T) {
 			}
 			return err
 		})
+	}
+	if err := put("system.posix_acl_access", "\x02", 0); !errors.Is(err, signet.NotSupported) {
+		t.Error("an ACL:", err)
 	}
 	if err := put("user.a", "again", 1); !errors.Is(err, signet.Exists) {
 		t.Error("create twice:", err)

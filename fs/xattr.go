@@ -6,9 +6,13 @@ import (
 	"github.com/signetfs/signet"
 )
 
-// Extended attributes of all namespaces (user, trusted, security, and the ACLs in
-// system) are bytes to us. Who may read and write which is decided by the kernel, but
-// for the list, which it does not look into.
+// Extended attributes of the namespaces user, trusted and security are bytes to us. Who
+// may read and write which is decided by the kernel, but for the list, which it does not
+// look into.
+//
+// The namespace system holds ACLs, which are not bytes: whoever sets one changes the
+// mode as well (cp -a copies modes that way). Programs fall back to chmod(2) where ACLs
+// are not supported, so that is what they are told.
 
 // GetXattr returns the value of an extended attribute.
 func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
@@ -35,6 +39,9 @@ func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
 // sealXattr seals an attribute's name; one that is too long is a range error, as
 // xattr(7) has it.
 func sealXattr(f *FS, ino signet.Ino, name string) ([]byte, error) {
+	if strings.HasPrefix(name, "system.") {
+		return nil, signet.Errorf(signet.NotSupported, "use attribute", "", "no ACLs")
+	}
 	if len(name) > signet.MaxXattrName {
 		return nil, signet.Errorf(signet.Range, "use attribute", "", "a name of %d bytes, at most %d", len(name), signet.MaxXattrName)
 	}
