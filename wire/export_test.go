@@ -11,6 +11,18 @@ func (p *Pool) Received(key signet.HostKey, class Class) uint64 {
 	return 0
 }
 
+// Asked says whether the peer was asked for a sign of life and has given none yet.
+func (p *Pool) Asked(key signet.HostKey, class Class) bool {
+	l, _ := p.link(key, class)
+	c := l.up.Load()
+	if c == nil {
+		return false
+	}
+	c.watch.mu.Lock()
+	defer c.watch.mu.Unlock()
+	return c.watch.asked
+}
+
 // InFlight returns how many calls hold a place on the connection to a peer.
 func (p *Pool) InFlight(key signet.HostKey, class Class) int {
 	l, _ := p.link(key, class)

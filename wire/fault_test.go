@@ -248,10 +248,11 @@ func TestIdleConnectionLives(t *testing.T) {
 	w.mustEcho()
 	for range 10 {
 		before := w.p.Received(w.peer.Key, wire.Control)
-		for range 3 { // the first look sees the last sign, then it is silent for a second
+		for !w.p.Asked(w.peer.Key, wire.Control) { // in time: it is asked long before it is given up
 			w.clock.Advance(500 * time.Millisecond)
 		}
 		until(t, "a sign of life", func() bool { return w.p.Received(w.peer.Key, wire.Control) > before })
+		w.clock.Advance(500 * time.Millisecond) // it is seen
 	}
 	if n := len(w.net.Conns("p", "s")); n != 1 {
 		t.Errorf("%d connections", n)

@@ -66,20 +66,15 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	so := &soak{t: t, p: p, peer: wire.Peer{Key: sc.Identity.Key, Addrs: []string{l.Addr().String()}}}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // on a very busy machine
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // on a very busy machine
 	defer cancel()
 	var wg sync.WaitGroup
-	for i := range 12 {
+	for i := range 6 {
 		wg.Go(func() { so.caller(ctx, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	wg.Go(func() { so.notes(ctx) })
-	go func() {
-		defer cancel()
-		faults(ctx, network, rand.New(rand.NewPCG(seed, 99)), func() bool {
-			return so.good.Load() >= 100 && so.bad.Load() >= 50
-		})
-	}()
-	<-ctx.Done()
+	so.faults(ctx, network, rand.New(rand.NewPCG(seed, 99)))
+	cancel()
 	wg.Wait()
 	network.Heal()
 	p.Close()
@@ -89,9 +84,6 @@ func TestSoak(t *testing.T) {
 	}
 	if so.payloads.Load() != so.released.Load() {
 		t.Errorf("%d payloads, %d released", so.payloads.Load(), so.released.Load())
-	}
-	if so.good.Load() < 100 || so.bad.Load() < 50 {
-		t.Errorf("%d calls succeeded, %d failed: not much of a test", so.good.Load(), so.bad.Load())
 	}
 	if behind.Load() > 10 {
 		t.Errorf("%d notes out of order", behind.Load())
@@ -114,7 +106,7 @@ func (so *soak) caller(ctx context.Context, r *rand.Rand) {
 		if r.IntN(2) == 0 {
 			class = wire.Bulk
 		}
-		n := []int{0, 10, 5000, 40 << 10, 300 << 10}[r.IntN(5)]
+		n := []int{0, 10, 5000, 40 << 10, 100 << 10}[r.IntN(5)]
 		payload := bytes.Repeat([]byte{byte(r.Uint32())}, n)
 		m := wire.Get{Off: r.Uint32(), Len: uint32(n)}
 		out := wire.Out{Class: class, Method: methodEcho, Message: &m, Payload: payload, Release: func() { so.released.Add(1) }}
@@ -145,7 +137,7 @@ func (so *soak) caller(ctx context.Context, r *rand.Rand) {
 
 // notes sends one-way messages, numbered, until ctx ends.
 func (so *soak) notes(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Microsecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for i := uint32(1); ctx.Err() == nil; i++ {
 		so.payloads.Add(1)
@@ -162,21 +154,12 @@ func (so *soak) notes(ctx context.Context) {
 	}
 }
 
-func faults(ctx context.Context, n *wiretest.Network, r *rand.Rand, enough func() bool) {
-	tick := time.NewTicker(20 * time.Millisecond)
+// faults breaks the network in a random way, for a random time, again and again; after
+// each it waits until something succeeds again, however busy the machine is.
+func (so *soak) faults(ctx context.Context, n *wiretest.Network, r *rand.Rand) {
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for i := 0; i < 100 || !enough(); i++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if i%4 > 0 { // 20 ms of trouble, or 60, or 100
-			if r.IntN(3) > 0 {
-				n.Heal()
-			}
-			continue
-		}
+	for range 15 {
 		switch r.IntN(6) {
 		case 0:
 			n.Kill("p", "s")
@@ -190,6 +173,18 @@ func faults(ctx context.Context, n *wiretest.Network, r *rand.Rand, enough func(
 			n.Garble("s", "p")
 		case 5:
 			n.Delay("p", "s", 3*time.Millisecond)
+		}
+		for range 5 + r.IntN(60) {
+			<-tick.C
+		}
+		n.Heal()
+		for before := so.good.Load(); so.good.Load() < before+5; {
+			select {
+			case <-ctx.Done():
+				so.t.Error("nothing succeeds any more")
+				return
+			case <-tick.C:
+			}
 		}
 	}
 }
