@@ -12,6 +12,10 @@ import (
 // id comes again one day, together with the time of its start it does not.
 const prefix = "signet-lab-"
 
+// TempDir makes a directory in the system's temporary one that New of a later run
+// removes, should this process not get to it.
+func TempDir() (string, error) { return makeDir(os.TempDir()) }
+
 // makeDir makes a lab's directory, open to ordinary users too.
 func makeDir(temp string) (string, error) {
 	start, err := startOf(os.Getpid())

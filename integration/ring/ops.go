@@ -1,0 +1,229 @@
+package ring
+
+import (
+	"bytes"
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ops is what an agent can do. The system calls are made directly, not through package
+// os, which makes others besides.
+var ops = map[Op]func(*agent, *Call, *Reply) error{
+	OpPing:  func(*agent, *Call, *Reply) error { return nil },
+	OpClose: func(_ *agent, q *Call, _ *Reply) error { return unix.Close(q.FD) },
+	OpSync:  func(_ *agent, q *Call, _ *Reply) error { return unix.Fsync(q.FD) },
+	OpTruncFD: func(_ *agent, q *Call, _ *Reply) error {
+		return unix.Ftruncate(q.FD, q.Len)
+	},
+	OpMkdir:  func(a *agent, q *Call, _ *Reply) error { return unix.Mkdir(a.mount+q.Path, q.Mode) },
+	OpUnlink: func(a *agent, q *Call, _ *Reply) error { return unix.Unlink(a.mount + q.Path) },
+	OpRmdir:  func(a *agent, q *Call, _ *Reply) error { return unix.Rmdir(a.mount + q.Path) },
+	OpRename: func(a *agent, q *Call, _ *Reply) error {
+		return unix.Renameat2(unix.AT_FDCWD, a.mount+q.Path, unix.AT_FDCWD, a.mount+q.To, uint(q.Flags))
+	},
+	OpLink:    func(a *agent, q *Call, _ *Reply) error { return unix.Link(a.mount+q.Path, a.mount+q.To) },
+	OpSymlink: func(a *agent, q *Call, _ *Reply) error { return unix.Symlink(q.To, a.mount+q.Path) },
+	OpChmod:   func(a *agent, q *Call, _ *Reply) error { return unix.Chmod(a.mount+q.Path, q.Mode) },
+	OpChown: func(a *agent, q *Call, _ *Reply) error {
+		return unix.Lchown(a.mount+q.Path, int(q.Off), int(q.Len))
+	},
+	OpTruncate: func(a *agent, q *Call, _ *Reply) error { return unix.Truncate(a.mount+q.Path, q.Len) },
+	OpTimes: func(a *agent, q *Call, _ *Reply) error {
+		t := unix.NsecToTimespec(q.Off * 1e9)
+		return unix.UtimesNanoAt(unix.AT_FDCWD, a.mount+q.Path, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+	},
+	OpSetXattr: func(a *agent, q *Call, _ *Reply) error {
+		return unix.Lsetxattr(a.mount+q.Path, q.To, q.Data, q.Flags)
+	},
+	OpDelXattr: func(a *agent, q *Call, _ *Reply) error { return unix.Lremovexattr(a.mount+q.Path, q.To) },
+	OpOpen: func(a *agent, q *Call, r *Reply) (err error) {
+		r.FD, err = unix.Open(a.mount+q.Path, q.Flags|unix.O_CLOEXEC, q.Mode)
+		return err
+	},
+	OpRead: func(_ *agent, q *Call, r *Reply) error {
+		b := make([]byte, q.Len)
+		n, err := unix.Pread(q.FD, b, q.Off)
+		r.Data = b[:max(0, n)]
+		return err
+	},
+	OpWrite: func(_ *agent, q *Call, r *Reply) error {
+		n, err := unix.Pwrite(q.FD, q.Data, q.Off)
+		r.N = int64(n)
+		return err
+	},
+	OpStatFD: func(_ *agent, q *Call, r *Reply) error {
+		var st unix.Stat_t
+		err := unix.Fstat(q.FD, &st)
+		r.Stat = statOf(&st)
+		return err
+	},
+	OpStat: func(a *agent, q *Call, r *Reply) error {
+		var st unix.Stat_t
+		err := unix.Lstat(a.mount+q.Path, &st)
+		r.Stat = statOf(&st)
+		return err
+	},
+	OpSpace: func(a *agent, q *Call, _ *Reply) error {
+		var st unix.Statfs_t
+		return unix.Statfs(a.mount+q.Path, &st)
+	},
+	OpReadlink: func(a *agent, q *Call, r *Reply) error {
+		b := make([]byte, 4096)
+		n, err := unix.Readlink(a.mount+q.Path, b)
+		r.Data = b[:max(0, n)]
+		return err
+	},
+	OpGetXattr: func(a *agent, q *Call, r *Reply) error {
+		b := make([]byte, 64<<10)
+		n, err := unix.Lgetxattr(a.mount+q.Path, q.To, b)
+		r.Data = b[:max(0, n)]
+		return err
+	},
+	OpMap: (*agent).mapFile,
+	OpPeek: func(a *agent, q *Call, r *Reply) error {
+		r.Data = bytes.Clone(a.mapped(q)[q.Off : q.Off+q.Len])
+		return nil
+	},
+	OpPoke:     func(a *agent, q *Call, _ *Reply) error { copy(a.mapped(q)[q.Off:], q.Data); return nil },
+	OpMapSync:  func(a *agent, q *Call, _ *Reply) error { return unix.Msync(a.mapped(q), unix.MS_SYNC) },
+	OpResident: (*agent).resident,
+	OpUnmap:    (*agent).unmap,
+	OpNames:    (*agent).names,
+	OpSyncDir:  (*agent).syncDir,
+	OpLoad:     (*agent).load,
+	OpSave:     (*agent).save,
+	OpSaveSync: (*agent).save,
+}
+
+func statOf(st *unix.Stat_t) Stat {
+	return Stat{
+		Ino: st.Ino, Mode: st.Mode, Nlink: uint64(st.Nlink), UID: st.Uid, GID: st.Gid, Size: st.Size, Blocks: st.Blocks,
+		Mtime: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec, Ctime: st.Ctim.Sec, CtimeNs: st.Ctim.Nsec,
+	}
+}
+
+func (a *agent) mapFile(q *Call, r *Reply) error {
+	prot := unix.PROT_READ
+	if q.Flags != 0 {
+		prot |= unix.PROT_WRITE
+	}
+	b, err := unix.Mmap(q.FD, 0, int(q.Len), prot, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next++
+	a.maps[a.next] = b
+	r.Map = a.next
+	return nil
+}
+
+func (a *agent) mapped(q *Call) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.maps[q.Map]
+}
+
+func (a *agent) unmap(q *Call, _ *Reply) error {
+	b := a.mapped(q)
+	a.mu.Lock()
+	delete(a.maps, q.Map)
+	a.mu.Unlock()
+	return unix.Munmap(b)
+}
+
+// resident asks which pages of a mapping are in the kernel's page cache.
+func (a *agent) resident(q *Call, r *Reply) error {
+	b := a.mapped(q)
+	page := unix.Getpagesize()
+	r.Data = make([]byte, (len(b)+page-1)/page)
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&r.Data[0])))
+	for i := range r.Data {
+		r.Data[i] &= 1
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func (a *agent) names(q *Call, r *Reply) error {
+	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 64<<10)
+	for {
+		n, err := unix.ReadDirent(fd, b)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		_, _, r.Names = unix.ParseDirent(b[:n], -1, r.Names)
+	}
+	slices.Sort(r.Names)
+	return nil
+}
+
+func (a *agent) syncDir(q *Call, _ *Reply) error {
+	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fsync(fd)
+}
+
+func (a *agent) load(q *Call, r *Reply) (err error) {
+	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := unix.Close(fd); err == nil {
+			err = e
+		}
+	}()
+	b := make([]byte, 1<<20)
+	for {
+		n, err := unix.Read(fd, b)
+		if err != nil || n == 0 {
+			return err
+		}
+		r.Data = append(r.Data, b[:n]...)
+	}
+}
+
+func (a *agent) save(q *Call, r *Reply) (err error) {
+	fd, err := unix.Open(a.mount+q.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|q.Flags, q.Mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := unix.Close(fd); err == nil {
+			err = e
+		}
+	}()
+	for b := q.Data; len(b) > 0; {
+		n, err := unix.Write(fd, b)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return syscall.EIO
+		}
+		b = b[n:]
+		r.N += int64(n)
+	}
+	if q.Op == OpSaveSync {
+		return unix.Fsync(fd)
+	}
+	return nil
+}
