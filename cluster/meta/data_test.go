@@ -388,7 +388,9 @@ func TestCollect(t *testing.T) {
 	}
 	write := &signet.Write{Ino: 2, Extents: []signet.Extent{{Off: 5000, Len: 10, Object: late.Address}}, Objects: []signet.Object{late}, Mtime: w.time()}
 	w.want(write, signet.Stale)
-	write.Objects = []signet.Object{w.object(8, 10)} // put again
+	write.Objects[0].Put = horizon - 1
+	w.want(write, signet.Stale)
+	write.Objects[0].Put = horizon // put again
 	w.ok(write)
 	w.ok(&Collect{Horizon: 1}) // a horizon never falls
 	if c := w.counters(); c.Horizon != horizon || w.step.Effects.Horizon {

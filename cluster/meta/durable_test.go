@@ -210,7 +210,12 @@ func TestReadersStayPut(t *testing.T) {
 	if a, err := early.Attr(1); a.Size != 0 || err != nil {
 		t.Errorf("%+v, %v", a, err)
 	}
+	w.s.turn.Add(1) // as while a step is being published: the position must come from the tables
 	late := w.s.Reader(1)
+	if at, err := late.Index(); late.at != nil || at != 2003 || err != nil {
+		t.Errorf("%v, %d, %v", late.at, at, err)
+	}
+	w.s.turn.Add(1)
 	late.Close()
 	late.Close()
 	if _, err := late.Attr(1); signet.KindOf(err) != signet.Closed {
