@@ -134,23 +134,32 @@ func (f *FS) dropPages(ctx context.Context, data rangesOf, index signet.Index) e
 	return signet.Wrap("drop pages", "", g.Wait())
 }
 
-// Forget makes the kernel forget all it may know of this mount. It is for when the
-// change feed has a gap: the state was replaced by a snapshot, or the lease is lost.
-// Files that were closed when it was called are read anew when they are opened.
+// Forget makes the kernel forget all it may know of this mount, and brings what fs
+// remembers up to date. It is for when the change feed has a gap: the state was
+// replaced by a snapshot, or the lease was lost. Files that were closed when it was
+// called are read anew when they are opened.
 func (f *FS) Forget(ctx context.Context) error {
 	f.kept.lose()
 	v := f.names.View()
 	index := v.Index()
+	data := rangesOf{}
+	for _, ino := range f.nodes.open(func(*node) bool { return true }) {
+		data[ino] = new(extent.Ranges)
+		data[ino].Add(0, math.MaxUint64)
+		if n := f.nodes.peek(ino); n != nil {
+			n.changed(index, false)
+		}
+		if at, err := v.Attr(ino); err == nil && at.Nlink == 0 {
+			f.nodes.orphaned(ino, true)
+		}
+	}
 	v.Close()
 	if err := f.gate.Drain(ctx); err != nil {
 		return signet.Wrap("wait for replies", "", err)
 	}
 	f.kernel.dropNames()
-	data := rangesOf{}
-	for _, ino := range f.nodes.open(func(*node) bool { return true }) {
+	for ino := range data {
 		f.kernel.get().DropAttr(ino)
-		data[ino] = new(extent.Ranges)
-		data[ino].Add(0, math.MaxUint64)
 	}
 	return f.dropPages(ctx, data, index)
 }

@@ -451,12 +451,16 @@ func TestWithoutEpochs(t *testing.T) {
 func TestForget(t *testing.T) {
 	t.Parallel()
 	v := fstest.NewVolume(t)
-	u := newUser(t, v.Mount())
+	u, other := newUser(t, v.Mount()), newUser(t, v.Mount())
 	h, ino := u.create(root, "f", 0o644)
 	u.write(h, 0, "x")
 	u.fsync(h)
-	if _, err := u.Kernel.Read(t.Context(), u.FS, h, ino, 0, 1); err != nil {
-		t.Fatal(err)
+	read := func() string {
+		b, err := u.Kernel.Read(t.Context(), u.FS, h, ino, 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
 	}
 	keeps := func() (keep bool) {
 		u.must(func(r *fs.Request) error {
@@ -467,14 +471,26 @@ func TestForget(t *testing.T) {
 		})
 		return keep
 	}
-	if !keeps() {
+	if read() != "x" || !keeps() {
 		t.Error("cached pages are not kept from one open to the next")
+	}
+	u.Names.Deafen(true)
+	ho := other.open(ino, syscall.O_RDWR)
+	other.write(ho, 0, "changed")
+	other.close(ho)
+	other.must(func(r *fs.Request) error { return other.Unlink(r, root, "f") })
+	u.Names.Deafen(false)
+	if read() != "x" || len(u.Orphans()) != 0 {
+		t.Error("the feed has no gap")
 	}
 	if err := u.Forget(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if u.Kernel.Cached(ino) != 0 {
-		t.Error("pages are left")
+	if !slices.Equal(u.Orphans(), []signet.Ino{ino}) {
+		t.Error("an open file would be reaped")
+	}
+	if got := read(); got != "changed" {
+		t.Errorf("read %q", got)
 	}
 	if keeps() {
 		t.Error("pages of a closed file would be kept")

@@ -36,6 +36,7 @@ type Host struct {
 	held     bool // applies nothing
 	readOnly error
 	minRing  signet.Index
+	deaf     bool  // the change feed hears of nothing
 	err      error // of the change feed
 }
 
@@ -104,6 +105,13 @@ func (h *Host) Hold(held bool) {
 	h.state.changed.Broadcast()
 }
 
+// Deafen keeps batches from the host's change feed, which then has a gap.
+func (h *Host) Deafen(deaf bool) {
+	h.state.mu.Lock()
+	defer h.state.mu.Unlock()
+	h.deaf = deaf
+}
+
 // SetReadOnly has Do and Writable fail with err, unless it is nil.
 func (h *Host) SetReadOnly(err error) {
 	h.state.mu.Lock()
@@ -138,9 +146,13 @@ func (h *Host) follow() {
 		h.feed = nil
 		h.applied = b.Index
 		s.changed.Broadcast()
+		deaf := h.deaf
 		s.mu.Unlock()
 		h.step(BatchToChange)
-		err := h.changed(h.life, b)
+		var err error
+		if !deaf {
+			err = h.changed(h.life, b)
+		}
 		s.mu.Lock()
 		if err != nil {
 			if h.life.Err() == nil && h.err == nil {
