@@ -323,6 +323,38 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+// TestFetchesNoMoreThanItNeeds counts what is fetched by a host that has nothing.
+func TestFetchesNoMoreThanItNeeds(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	const size = 8 * mib
+	data := noise(11, size)
+	h, ino := a.create(root, "f", 0o644)
+	a.fill(h, data, mib)
+	a.close(h)
+	r := b.open(ino, syscall.O_RDONLY)
+	_, gets, bytes := v.Objects.Counts()
+	for i := range 40 {
+		off := (i * 2_345_677) % (size - 4096)
+		if got := b.read(r, int64(off), 4096); got != string(data[off:off+4096]) {
+			t.Fatal("differs at", off)
+		}
+	}
+	_, g, n := v.Objects.Counts()
+	if g-gets > 44 || n-bytes > 40*2*17_000 {
+		t.Errorf("40 small reads made %d fetches of %d bytes", g-gets, n-bytes)
+	}
+	r = b.open(ino, syscall.O_RDONLY)
+	if got := b.whole(r, size, 128<<10); string(got) != string(data) {
+		t.Error("differs")
+	}
+	_, g2, n2 := v.Objects.Counts()
+	if g2-g > 10 || n2-n > size+size/4 {
+		t.Errorf("a reader in order made %d fetches of %d bytes", g2-g, n2-n)
+	}
+}
+
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	v := fstest.NewVolume(t)

@@ -28,6 +28,13 @@ type piece struct {
 	at   uint32 // where the piece is in the job's bytes
 }
 
+// pieceCost is what a loose piece costs beside its buffer: many small writes cost more
+// to keep track of than they hold.
+const pieceCost = 128
+
+// memory is what a loose piece is counted as.
+func (p *piece) memory() int64 { return int64(cap(p.data)) + pieceCost }
+
 func (p *piece) end() uint64 { return p.off + uint64(p.size) }
 
 func (o *overlay) empty() bool { return len(o.pieces) == 0 }
@@ -110,10 +117,10 @@ func (o *overlay) fill(i int, off uint64, data []byte) {
 	} else {
 		buf = append(make([]byte, 0, len(data)), data...)
 	}
-	o.loose += int64(cap(buf))
 	o.pieces = append(o.pieces, piece{})
 	copy(o.pieces[i+1:], o.pieces[i:])
 	o.pieces[i] = piece{off: off, size: uint32(len(buf)), data: buf}
+	o.loose += o.pieces[i].memory()
 }
 
 // extend appends data to buf, which never gets longer than room.
@@ -153,7 +160,7 @@ func (o *overlay) cut(off, n uint64, loose bool) {
 			continue
 		}
 		if p.job == nil {
-			o.loose -= int64(cap(p.data))
+			o.loose -= p.memory()
 		}
 		if p.off < off {
 			kept = append(kept, o.part(p, p.off, off))
@@ -179,7 +186,7 @@ func (o *overlay) part(p piece, from, to uint64) piece {
 	if p.job == nil {
 		q.at = 0
 		q.data = append(make([]byte, 0, q.size), q.data...)
-		o.loose += int64(cap(q.data))
+		o.loose += q.memory()
 	}
 	return q
 }
@@ -260,7 +267,7 @@ func (o *overlay) assign(j *job, parts []extent.Part) int64 {
 		end := part.Off + uint64(part.Len)
 		for i := o.first(part.Off); i < len(o.pieces) && o.pieces[i].off < end; i++ {
 			p := &o.pieces[i]
-			memory += int64(cap(p.data))
+			memory += p.memory()
 			j.plain = append(j.plain, p.data)
 			p.job, p.at = j, part.ObjectOff+uint32(p.off-part.Off)
 		}

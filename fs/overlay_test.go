@@ -104,7 +104,7 @@ func check(t *rapid.T, o *overlay) {
 		}
 		last = p.end()
 		if p.job == nil {
-			loose += int64(cap(p.data))
+			loose += p.memory()
 			continue
 		}
 		if plain := bytes.Join(p.job.plain, nil); !bytes.Equal(plain[p.at:p.at+p.size], p.data) {
