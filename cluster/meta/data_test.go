@@ -237,7 +237,7 @@ func TestLargeTruncation(t *testing.T) {
 	w.file(1, "f", 2)
 	w.file(1, "g", 3)
 	w.put(2, 1, 0, 1<<20)
-	w.many(2, 10_000, 1<<20)
+	w.many(2, 6000, 1<<20)
 	w.many(3, 10, 0)
 	w.check()
 	cut := func(size uint64) *signet.SetAttr {

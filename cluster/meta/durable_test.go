@@ -268,7 +268,7 @@ func TestReadDirFrom(t *testing.T) {
 // entries in a step, and compares what every entry leaves.
 func TestGrouping(t *testing.T) {
 	w := made(t)
-	entries := append(slices.Clone(w.log), w.creates(2, 3000, 7)...)
+	entries := append(slices.Clone(w.log), w.creates(2, 1200, 7)...)
 	w.apply(entries, 1)
 	var want []signet.Digest
 	for _, per := range []int{1, 2, 50, len(entries)} {
