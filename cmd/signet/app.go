@@ -23,70 +23,55 @@ func newApp(args []string, t terminal) *cli.App {
 		UsageText:   "signet COMMAND [flags] [arguments]",
 		Description: appHelp,
 		Reader:      t.in, Writer: t.out, ErrWriter: t.err,
-		HideVersion: true, Suggest: true, DisableSliceFlagSeparator: true, EnableBashCompletion: true,
+		HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true, EnableBashCompletion: true,
 		ExitErrHandler: func(*cli.Context, error) {}, // errors become exit statuses in one place: report
 		Flags:          commonFlags(),
 		Commands: []*cli.Command{
 			initCommand(), joinCommand(), daemonCommand(), mountCommand(), unmountCommand(),
 			statusCommand(), hostCommand(), tokenCommand(), ringCommand(), statCommand(),
-			completionCommand(), versionCommand(),
+			completionCommand(), versionCommand(), helpCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return cli.ShowAppHelp(c)
 			}
-			name := c.Args().First()
-			hint := ""
-			if s := cli.SuggestCommand(c.App.Commands, name); s != "" {
-				hint = fmt.Sprintf(": did you mean %s?", s)
-			}
-			return usage("there is no command %q%s 'signet help' lists all", name, strings.TrimSuffix(hint, "?")+".")
+			return unknownCommand(c.Args().First(), c.App.Commands)
 		},
-		OnUsageError: usageProblem,
-		Metadata:     map[string]any{"args": args},
+		OnUsageError:          usageProblem,
+		CustomAppHelpTemplate: appTemplate,
+		Metadata:              map[string]any{"args": args},
 	}
-	prepare(app.Commands)
+	prepare("", app.Commands)
 	return app
 }
 
-const appHelp = `Every host runs this one program and mounts the same directory. What is written there is
-sealed on the host that wrote it and kept on several hosts of the ring.
-
-On the first host:     signet init --mount /mnt/signet
-On every other host:   signet join --mount /mnt/signet
-To see how it is:      signet status
-
-'signet help COMMAND' tells more about a command. Flags stand before arguments. Every command
-takes --state DIR (which host of this machine, if there are several) and --json.`
-
 // prepare gives every command what all have.
-func prepare(commands []*cli.Command) {
+func prepare(above string, commands []*cli.Command) {
 	for _, c := range commands {
-		if c.Name == "help" {
-			continue
-		}
+		c.HelpName = strings.TrimSpace(above + " " + c.Name) // the library puts signet before it
+		c.CustomHelpTemplate = commandTemplate
 		c.Flags = append(c.Flags, commonFlags()...)
 		c.OnUsageError = usageProblem
 		c.HideHelpCommand = true
 		if len(c.Subcommands) > 0 {
 			c.Action = group
-			prepare(c.Subcommands)
+			prepare("signet "+c.HelpName, c.Subcommands)
 		}
 	}
 }
 
 func usageProblem(c *cli.Context, err error, _ bool) error {
-	name := "signet"
-	if c.Command != nil && c.Command.HelpName != "" {
-		name = c.Command.HelpName
+	name := ""
+	if c.Command != nil {
+		name = strings.TrimPrefix(c.Command.HelpName, "signet")
 	}
-	return usage("%s: %v. 'signet help%s' lists the flags", name, err, strings.TrimPrefix(name, "signet"))
+	return usage("%v. 'signet help%s' lists the flags", err, name)
 }
 
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "state", Usage: "the host's state `DIR`ectory", DefaultText: defaultState()},
-		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		&cli.StringFlag{Name: "state", Usage: "the host whose state is in `DIR`", DefaultText: defaultState()},
+		&cli.BoolFlag{Name: "json", Usage: "print JSON", DisableDefaultText: true},
 	}
 }
 
@@ -145,7 +130,7 @@ func call(c *cli.Context, dir, name string, args, result any) error {
 
 // progress tells people on standard error what a command waits for.
 func progress(w io.Writer) func(string) {
-	return func(text string) { fmt.Fprintf(w, "signet: %s ...\n", text) }
+	return func(text string) { fmt.Fprintf(w, "signet: %s\n", text) }
 }
 
 // explain says what to do when no daemon runs.

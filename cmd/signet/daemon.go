@@ -26,12 +26,12 @@ Examples:
 
 func daemonCommand() *cli.Command {
 	return &cli.Command{
-		Name: "daemon", Usage: "run the host in the foreground", ArgsUsage: " ", Description: daemonHelp,
+		Name: "daemon", Usage: "run the host in the foreground", Description: daemonHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "listen", Usage: "listen on `ADDR`ess instead of the one given to init or join"},
-			&cli.BoolFlag{Name: "detach", Usage: "run in the background; returns when the host runs"},
-			&cli.BoolFlag{Name: "stop", Usage: "stop the daemon that runs"},
-			&cli.BoolFlag{Name: "verbose", Usage: "log more"},
+			&cli.StringFlag{Name: "listen", Usage: "listen on `ADDR` instead of the one given to init or join"},
+			&cli.BoolFlag{Name: "detach", Usage: "run in the background; returns when the host runs", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "stop", Usage: "stop the daemon that runs", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "verbose", Usage: "log more", DisableDefaultText: true},
 			&cli.StringFlag{Name: "profile", Usage: "print a profile of the daemon that runs", Hidden: true},
 		},
 		Action: action(0, 0, runDaemon),

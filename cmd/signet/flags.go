@@ -17,8 +17,8 @@ const defaultPort = "7420"
 // hostFlags are what init and join ask of a host that comes to be.
 func hostFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "listen", Usage: "listen on `ADDR`ess", Value: ":" + defaultPort},
-		&cli.StringSliceFlag{Name: "advertise", Usage: "tell the other hosts to reach this one at `ADDR`ess (repeatable)", DefaultText: "from --listen, or this machine's addresses"},
+		&cli.StringFlag{Name: "listen", Usage: "listen on `ADDR`", Value: ":" + defaultPort},
+		&cli.StringSliceFlag{Name: "advertise", Usage: "tell the other hosts to reach this one at `ADDR` (repeatable)", DefaultText: "from --listen, or this machine's addresses"},
 		&cli.StringFlag{Name: "name", Usage: "call this host `NAME`", DefaultText: "the machine's name"},
 		&cli.StringFlag{Name: "zone", Usage: "the failure domain this host is in: copies of an object lie in different zones"},
 		&cli.StringFlag{Name: "capacity", Usage: "offer at most `SIZE` bytes for objects, such as 500G", DefaultText: "what the disk has"},

@@ -9,7 +9,7 @@ import (
 func hostCommand() *cli.Command {
 	return &cli.Command{
 		Name: "host", Usage: "the hosts of the cluster", Subcommands: []*cli.Command{{
-			Name: "ls", Usage: "list the hosts", ArgsUsage: " ", Action: action(0, 0, runHostList),
+			Name: "ls", Usage: "list the hosts", Action: action(0, 0, runHostList),
 		}},
 	}
 }

@@ -27,7 +27,7 @@ Examples:
 
 func initCommand() *cli.Command {
 	return &cli.Command{
-		Name: "init", Usage: "make a new cluster of this one host", ArgsUsage: " ", Description: initHelp,
+		Name: "init", Usage: "make a new cluster of this one host", Description: initHelp,
 		Flags: append(hostFlags(),
 			&cli.StringFlag{Name: "cluster", Usage: "call the cluster `NAME`; df shows it", Value: "signet"},
 			&cli.UintFlag{Name: "replicas", Usage: "keep `K` copies of every object, on different hosts", Value: 3},
@@ -86,10 +86,7 @@ func runInit(c *cli.Context) error {
 }
 
 func printInit(w io.Writer, i *control.Init, mounting bool) {
-	state := ""
-	if i.State != defaultState() {
-		state = "--state " + quoteAll([]string{i.State}) + " "
-	}
+	state := stateFlag(i.State)
 	fmt.Fprintf(w, `Made cluster %q. This is host-%d at %s; its state is in %s.
 
 The recovery key opens the volume when all hosts are lost but a state directory is left. It is
@@ -106,8 +103,16 @@ To add a host, run this there and give it the token when it asks:
 The token is good for %d hosts until %s. 'signet token create' makes others.
 `, i.Name, i.Host, i.Address, i.State, i.RecoveryKey, i.JoinToken, i.Uses, i.Expires)
 	if !mounting {
-		fmt.Fprintf(w, "\nThis host does not run yet. Start it with one of\n\n    signet mount %sMOUNTPOINT\n    signet daemon %s\n", state, state)
+		fmt.Fprintf(w, "\nThis host does not run yet. Start it with one of\n\n    signet mount%s MOUNTPOINT\n    signet daemon%s\n", state, state)
 	}
+}
+
+// stateFlag is what commands about a state directory need to be told.
+func stateFlag(dir string) string {
+	if dir == defaultState() {
+		return ""
+	}
+	return " --state " + quoteAll([]string{dir})
 }
 
 // readSecret reads a secret from the first line of a file.

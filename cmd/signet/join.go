@@ -28,11 +28,11 @@ Examples:
 
 func joinCommand() *cli.Command {
 	return &cli.Command{
-		Name: "join", Usage: "make this host a member of a cluster", ArgsUsage: " ", Description: joinHelp,
+		Name: "join", Usage: "make this host a member of a cluster", Description: joinHelp,
 		Flags: append(hostFlags(),
 			&cli.StringFlag{Name: "token-file", Usage: "read the join token from `FILE` (-: standard input)"},
-			&cli.BoolFlag{Name: "no-key", Usage: "store and vote, but do not hold the volume's key: this host cannot mount"},
-			&cli.BoolFlag{Name: "witness", Usage: "only vote: store no objects, hold no key"},
+			&cli.BoolFlag{Name: "no-key", Usage: "store and vote, but do not hold the volume's key: this host cannot mount", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "witness", Usage: "only vote: store no objects, hold no key", DisableDefaultText: true},
 		),
 		Action: action(0, 0, runJoin),
 	}
@@ -91,15 +91,12 @@ func printJoin(w io.Writer, j *control.Join, key, mounting bool) {
 	if mounting {
 		return
 	}
-	state := ""
-	if j.State != defaultState() {
-		state = "--state " + quoteAll([]string{j.State}) + " "
-	}
+	state := stateFlag(j.State)
 	fmt.Fprintf(w, "\nThis host does not run yet. Start it with\n\n")
 	if key {
-		fmt.Fprintf(w, "    signet mount %sMOUNTPOINT\n", state)
+		fmt.Fprintf(w, "    signet mount%s MOUNTPOINT\n", state)
 	}
-	fmt.Fprintf(w, "    signet daemon %s\n", state)
+	fmt.Fprintf(w, "    signet daemon%s\n", state)
 }
 
 // readToken gets the join token from where it may come from.

@@ -25,6 +25,9 @@ func run(ctx context.Context, args []string, t terminal) int {
 	if a, ok := helperArgs(args); ok {
 		return mountHelper(ctx, a, t)
 	}
+	if len(args) == 2 && (args[1] == "--version" || args[1] == "-v") {
+		args = []string{args[0], "version"}
+	}
 	if err := refuseSecrets(args); err != nil {
 		return report(err, wantsJSON(args), t)
 	}

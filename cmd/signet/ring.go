@@ -22,8 +22,8 @@ func ringCommand() *cli.Command {
 		Name: "ring", Usage: "who keeps what", Description: ringHelp,
 		Subcommands: []*cli.Command{
 			{
-				Name: "show", Usage: "the hosts' shares, and the arcs with their owners and neighbours", ArgsUsage: " ",
-				Flags:  []cli.Flag{&cli.BoolFlag{Name: "arcs", Usage: "list every arc"}},
+				Name: "show", Usage: "the hosts' shares, and the arcs with their owners and neighbours",
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "arcs", Usage: "list every arc", DisableDefaultText: true}},
 				Action: action(0, 0, runRingShow),
 			},
 			{Name: "locate", Usage: "which hosts keep a file's bytes", ArgsUsage: "PATH", Action: action(1, 1, runLocate)},

@@ -24,8 +24,8 @@ Examples:
 
 func statusCommand() *cli.Command {
 	return &cli.Command{
-		Name: "status", Usage: "health at a glance", ArgsUsage: " ", Description: statusHelp,
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "check", Usage: "exit with status 3 if the cluster is not healthy"}},
+		Name: "status", Usage: "health at a glance", Description: statusHelp,
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "check", Usage: "exit with status 3 if the cluster is not healthy", DisableDefaultText: true}},
 		Action: action(0, 0, runStatus),
 	}
 }

@@ -29,14 +29,14 @@ func tokenCommand() *cli.Command {
 		Name: "token", Usage: "join tokens", Description: tokenHelp,
 		Subcommands: []*cli.Command{
 			{
-				Name: "create", Usage: "make a join token and print it", ArgsUsage: " ",
+				Name: "create", Usage: "make a join token and print it",
 				Flags: []cli.Flag{
 					&cli.UintFlag{Name: "uses", Usage: "good for `N` hosts", Value: 1},
 					&cli.DurationFlag{Name: "expires", Usage: "good for this `TIME`, such as 30m or 24h", Value: daemon.TokenTime},
 				},
 				Action: action(0, 0, runTokenCreate),
 			},
-			{Name: "ls", Usage: "list the tokens that the cluster remembers, without their secrets", ArgsUsage: " ", Action: action(0, 0, runTokenList)},
+			{Name: "ls", Usage: "list the tokens that the cluster remembers, without their secrets", Action: action(0, 0, runTokenList)},
 			{Name: "revoke", Usage: "make a token worthless", ArgsUsage: "ID", Action: action(1, 1, runTokenRevoke)},
 		},
 	}

@@ -24,8 +24,8 @@ func unmountCommand() *cli.Command {
 		Name: "unmount", Aliases: []string{"umount"}, Usage: "take a mount away, after what is dirty is safe",
 		ArgsUsage: "MOUNTPOINT", Description: unmountHelp,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "lazy", Usage: "take it off its directory now; it ends when the last program lets go"},
-			&cli.BoolFlag{Name: "force", Usage: "fail what still uses it, and give up what cannot be made safe"},
+			&cli.BoolFlag{Name: "lazy", Usage: "take it off its directory now; it ends when the last program lets go", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "force", Usage: "fail what still uses it, and give up what cannot be made safe", DisableDefaultText: true},
 		},
 		Action: action(1, 1, runUnmount),
 	}

@@ -39,12 +39,12 @@ func action(least, most int, f func(c *cli.Context) error) cli.ActionFunc {
 		}
 		switch {
 		case len(args) < least:
-			return usage("%s: %s is missing. Say: %s", c.Command.HelpName, missing(c, len(args)), usageLine(c))
+			return usage("%s is missing. Say: %s", missing(c, len(args)), usageLine(c))
 		case len(args) > most:
 			if c.Command.Name == "join" {
 				return usage("join takes no arguments: the token comes from --token-file FILE, from standard input, or is asked for, because every user of this machine can read a command line")
 			}
-			return usage("%s: too many arguments: %s. Say: %s", c.Command.HelpName, quoteAll(args[most:]), usageLine(c))
+			return usage("too many arguments: %s. Say: %s", quoteAll(args[most:]), usageLine(c))
 		}
 		return f(c)
 	}
@@ -59,9 +59,9 @@ func group(c *cli.Context) error {
 		}
 	}
 	if c.Args().Present() {
-		return usage("%s: there is no %q: it has %s", c.Command.HelpName, c.Args().First(), strings.Join(names, ", "))
+		return usage("%s has no command %q: it has %s", c.Command.HelpName, c.Args().First(), strings.Join(names, ", "))
 	}
-	return usage("%s: say which: %s", c.Command.HelpName, strings.Join(names, ", "))
+	return usage("say which: %s %s", c.Command.HelpName, strings.Join(names, "|"))
 }
 
 func usageLine(c *cli.Context) string {

@@ -13,7 +13,7 @@ import (
 
 func versionCommand() *cli.Command {
 	return &cli.Command{
-		Name: "version", Usage: "what program this is", ArgsUsage: " ",
+		Name: "version", Usage: "what program this is",
 		Action: action(0, 0, func(c *cli.Context) error {
 			v := control.Version{Version: version, Go: runtime.Version(), Feature: meta.FeatureNewest, Control: control.Protocol}
 			return show(c, v, func(w io.Writer) {

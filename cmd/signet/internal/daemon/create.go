@@ -48,9 +48,9 @@ func Init(ctx context.Context, c InitConfig) (out *control.Init, err error) {
 	}
 	defer func() { begun.done(err == nil) }()
 	// Before anything is written: the port is what fails most.
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listenTCP(c.Listen)
 	if err != nil {
-		return nil, signet.Errorf(signet.Busy, "listen on", c.Listen, "%w: is another host running there? Choose another address with --listen", err)
+		return nil, err
 	}
 	defer listener.Close()
 	if err := c.settle(listener.Addr()); err != nil {
@@ -152,10 +152,10 @@ func Join(ctx context.Context, c JoinConfig) (out *control.Join, err error) {
 	}
 	known := false
 	defer func() { begun.done(err == nil || !known) }()
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listenTCP(c.Listen)
 	if err != nil {
 		known = true
-		return nil, signet.Errorf(signet.Busy, "listen on", c.Listen, "%w: is another host running there? Choose another address with --listen", err)
+		return nil, err
 	}
 	err = c.settle(listener.Addr())
 	listener.Close()

@@ -81,7 +81,12 @@ func Run(ctx context.Context, c Config) error {
 	d.logger.Info("stopping", "why", cause)
 	// The mounts first: programs may still be using them, and a mount that outlived the
 	// rest would hang.
-	d.unmountAll()
+	if !d.unmountAll() {
+		// Closing under running requests could go wrong in a thousand ways, being killed
+		// can not: what is acknowledged is on disk.
+		d.logger.Warn("ending at once: a program still uses a mount that was taken off its directory")
+		return nil
+	}
 	server.Close()
 	err = d.close()
 	d.logger.Info("stopped", "err", err)
@@ -128,11 +133,7 @@ func (d *Daemon) listen(addr string) (net.Listener, error) {
 	if d.config.Listen != "" {
 		addr = d.config.Listen
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, signet.Errorf(signet.Busy, "listen on", addr, "%w: is another host running there? 'signet daemon --listen ADDR' takes another address", err)
-	}
-	return l, nil
+	return listenTCP(addr)
 }
 
 // close ends what open began.

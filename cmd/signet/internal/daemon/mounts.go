@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/signetfs/signet"
@@ -28,8 +29,10 @@ const (
 	statePatience = 120 * time.Second
 	// syncPatience is how long an unmount waits until what is dirty is safe.
 	syncPatience = 60 * time.Second
-	// lazyPatience is how long a host that stops waits for programs to let go of its mount.
-	lazyPatience = 3 * time.Second
+	// stopGrace is how long a host that stops waits for programs to let go of its mount.
+	stopGrace = 3 * time.Second
+	// lazyPatience is how long the end of a mount that is off its directory is waited for.
+	lazyPatience = 2 * time.Second
 	// pollState is how often a mount looks whether this host has caught up.
 	pollState = 20 * time.Millisecond
 )
@@ -40,6 +43,7 @@ type mounted struct {
 	mount  *fuse.Mount
 	cutoff consensus.Cutoff
 	source string
+	off    atomic.Bool   // taken off its directory, and still used
 	gone   chan struct{} // closed when all is cleaned up
 	failed error         // to be read after gone: what could not be made safe
 }
@@ -146,6 +150,9 @@ func (d *Daemon) clusterName() (string, error) {
 func (d *Daemon) roomFor(path string) error {
 	for _, m := range d.mountList() {
 		at := m.mount.Path()
+		if m.off.Load() {
+			return signet.Errorf(signet.Busy, "mount", path, "a program or a container still uses the mount that was taken off %s: it has to end first", at)
+		}
 		if at == filepath.Clean(path) {
 			return signet.Errorf(signet.Busy, "mount", path, "this host has it mounted there already")
 		}
@@ -277,15 +284,25 @@ func (d *Daemon) unmount(ctx context.Context, a control.UnmountArgs, progress fu
 	if err := d.makeSafe(ctx, m, progress); err != nil && !a.Force {
 		return signet.Errorf(signet.KindOf(err), "unmount", a.Mountpoint, "what was written there is not safe yet, so it stays mounted (--force gives it up): %w", err)
 	}
-	if err := m.mount.Unmount(ctx, how); err != nil {
-		return err
+	// Off its directory is what was asked for. That the mount ends can take as long as some
+	// program likes, or a container that has a copy of it.
+	short, cancel := context.WithTimeout(ctx, lazyPatience)
+	defer cancel()
+	err := m.mount.Unmount(short, how)
+	if err == nil {
+		select {
+		case <-m.gone:
+			return signet.Wrap("unmount", a.Mountpoint, m.failed)
+		case <-short.Done():
+			err = short.Err()
+		}
 	}
-	select {
-	case <-m.gone:
-		return signet.Wrap("unmount", a.Mountpoint, m.failed)
-	case <-ctx.Done():
-		return signet.Wrap("unmount", a.Mountpoint, ctx.Err())
+	if short.Err() != nil && ctx.Err() == nil {
+		m.off.Store(true)
+		progress("it is off its directory, but a program or a container still uses it: it ends when that lets go")
+		return nil // clean does the rest then
 	}
+	return err
 }
 
 // makeSafe publishes what is dirty.
@@ -297,25 +314,35 @@ func (d *Daemon) makeSafe(ctx context.Context, m *mounted, progress func(string)
 	return m.fs.Sync(ctx)
 }
 
-// unmountAll ends all mounts, whoever uses them.
-func (d *Daemon) unmountAll() {
+// unmountAll ends all mounts, whoever uses them. It returns false if a program holds on
+// to one that was taken off its directory before: only the end of this process ends that.
+func (d *Daemon) unmountAll() bool {
+	all := true
 	for _, m := range d.mountList() {
 		ctx, cancel := context.WithTimeout(context.Background(), syncPatience)
 		if err := d.makeSafe(ctx, m, func(string) {}); err != nil {
 			d.logger.Error("what was written is not all safe", "mountpoint", m.mount.Path(), "err", err)
 		}
-		if err := m.mount.Unmount(ctx, fuse.Clean); err != nil {
-			d.logger.Warn("unmounting lazily", "err", err)
-			lazy, stop := context.WithTimeout(ctx, lazyPatience)
-			err = m.mount.Unmount(lazy, fuse.Lazy)
+		grace, stop := context.WithTimeout(ctx, stopGrace)
+		err := m.mount.Unmount(grace, fuse.Clean)
+		for signet.KindOf(err) == signet.Busy && grace.Err() == nil {
+			err = m.mount.Unmount(grace, fuse.Clean)
+		}
+		stop()
+		if err != nil {
+			d.logger.Warn("the host stops, so programs lose the mount they use", "err", err)
+			force, stop := context.WithTimeout(ctx, lazyPatience)
+			_ = m.mount.Unmount(force, fuse.Force)
 			stop()
-			if err != nil {
-				_ = m.mount.Unmount(ctx, fuse.Force)
-			}
+		}
+		select {
+		case <-m.gone:
+		case <-time.After(lazyPatience):
+			all = false
 		}
 		cancel()
-		<-m.gone
 	}
+	return all
 }
 
 func (d *Daemon) mountList() []*mounted {
