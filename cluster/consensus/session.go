@@ -64,14 +64,13 @@ const (
 
 // inodeRange is the range of inode numbers that this host may give out.
 type inodeRange struct {
-	mu      sync.Mutex // guards what follows
-	session signet.SessionID
-	next    signet.Ino
-	end     signet.Ino
-	after   [2]signet.Ino // the range to go on with
-	count   uint32        // of the newest grant
-	asking  chan struct{} // closed when the grant asked for is there or failed
-	err     error
+	mu     sync.Mutex // guards what follows
+	next   signet.Ino
+	end    signet.Ino
+	after  [2]signet.Ino // the range to go on with
+	count  uint32        // of the newest grant
+	asking chan struct{} // closed when the grant asked for is there or failed
+	err    error
 }
 
 // NextIno returns an inode number that no other host will use.
