@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// changes is how many changes of each kind are watched.
+const changes = 300
+
+// visibility changes things here and watches them there: how long a change takes from the
+// beginning of the call until another host sees it, and how much later than the return of
+// the call that was (never, where a filesystem is as one machine).
+func visibility(ctx context.Context, w *work) error {
+	there := w.peerDir
+	if there == "" {
+		there = w.dir
+	}
+	if err := w.watch(ctx, "create", there, func(i int) (func() error, func() bool) {
+		name := fmt.Sprintf("new-%d", i)
+		return func() error { return unix.Mknod(filepath.Join(w.dir, name), unix.S_IFREG|0o600, 0) },
+			func() bool { return exists(filepath.Join(there, name)) }
+	}); err != nil {
+		return err
+	}
+	if err := w.watch(ctx, "rename", there, func(i int) (func() error, func() bool) {
+		from, to := fmt.Sprintf("new-%d", i), fmt.Sprintf("moved-%d", i)
+		return func() error { return os.Rename(filepath.Join(w.dir, from), filepath.Join(w.dir, to)) },
+			func() bool { return !exists(filepath.Join(there, from)) }
+	}); err != nil {
+		return err
+	}
+	file := filepath.Join(w.dir, "contents")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("-"), page), 0o600); err != nil {
+		return err
+	}
+	return w.watch(ctx, "overwrite and close", there, func(i int) (func() error, func() bool) {
+		text := bytes.Repeat([]byte(fmt.Sprintf("%08d", i)), page/8)
+		return func() error { return overwrite(file, text) }, func() bool {
+			b, err := os.ReadFile(filepath.Join(there, "contents"))
+			return err == nil && bytes.Equal(b, text)
+		}
+	})
+}
+
+// watch makes changes, one after the other, while somebody looks without a pause.
+func (w *work) watch(ctx context.Context, name, there string, change func(i int) (do func() error, seen func() bool)) error {
+	var calls, sights, late []float64
+	for i := range changes {
+		do, seen := change(i)
+		seen() // so that the other host's kernel knows what was before
+		var looking atomic.Bool
+		at := make(chan time.Time, 1)
+		go func() {
+			runtime.LockOSThread() // a thread of its own: nobody else here delays it
+			defer close(at)
+			for looking.Store(true); !seen(); {
+				if ctx.Err() != nil {
+					return
+				}
+			}
+			at <- time.Now()
+		}()
+		for !looking.Load() {
+			runtime.Gosched()
+		}
+		began := time.Now()
+		if err := do(); err != nil {
+			return err
+		}
+		returned := time.Now()
+		saw, ok := <-at
+		if !ok {
+			return ctx.Err()
+		}
+		calls = append(calls, milliseconds(returned.Sub(began)))
+		sights = append(sights, milliseconds(saw.Sub(began)))
+		late = append(late, max(0, milliseconds(saw.Sub(returned))))
+		if w.peerDir != "" && !seen() {
+			return fmt.Errorf("%s: seen in %s, and then not any more", name, there)
+		}
+	}
+	w.percentiles(name+": the call", calls)
+	if w.peerDir != "" {
+		w.percentiles(name+": until seen elsewhere", sights)
+		w.percentiles(name+": seen after the return", late)
+	}
+	return nil
+}
+
+func (w *work) percentiles(name string, ms []float64) {
+	for _, p := range []int{50, 99} {
+		w.record(fmt.Sprintf("%s, p%d", name, p), "ms", false, percentile(ms, p))
+	}
+}
+
+func exists(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil
+}
+
+func overwrite(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
