@@ -11,7 +11,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 TOOL := $(GO) tool -modfile=tools/go.mod
 RACE  = $(shell scripts/deps.sh race && echo -race)
 
-.PHONY: build help test test-quick lint bench fuzz demo demo-stop deps install clean toolchain
+.PHONY: build help test test-quick lint bench gobench fuzz demo demo-stop deps install clean toolchain
 
 build: toolchain ## build bin/signet, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/signet ./cmd/signet
@@ -44,7 +44,10 @@ lint: toolchain ## gofmt, vet, staticcheck, and the house rules (imports, budget
 	$(TOOL) staticcheck ./...
 	$(GO) test ./internal/house
 
-bench: toolchain ## benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat OLD NEW
+bench: build ## the mount beside a local directory, one run: table and JSON (BENCHFLAGS: see go run ./bench -h)
+	$(GO) run ./bench $(BENCHFLAGS)
+
+gobench: toolchain ## Go benchmarks; compare two runs with: go tool -modfile=tools/go.mod benchstat OLD NEW
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: toolchain ## every fuzz target for FUZZTIME (10s)
