@@ -72,7 +72,7 @@ func runInit(c *cli.Context) error {
 	// What was made is shown even if the mount fails: the recovery key is not shown again.
 	var failed error
 	if target != nil {
-		out.Mount, failed = mountAt(c, host.Dir, target)
+		out.Mount, failed = mountAt(c, host.Dir, target, nil)
 		if failed == nil && !asJSON {
 			fmt.Fprintf(c.App.Writer, "Mounted at %s.\n", out.Mount.Mountpoint)
 		}

@@ -73,7 +73,7 @@ func runJoin(c *cli.Context) error {
 	}
 	var failed error
 	if target != nil {
-		out.Mount, failed = mountAt(c, host.Dir, target)
+		out.Mount, failed = mountAt(c, host.Dir, target, nil)
 		if failed == nil && !asJSON {
 			fmt.Fprintf(c.App.Writer, "Mounted at %s.\n", out.Mount.Mountpoint)
 		}

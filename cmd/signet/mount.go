@@ -11,6 +11,7 @@ import (
 
 	"github.com/signetfs/signet/cmd/signet/internal/control"
 	"github.com/signetfs/signet/cmd/signet/internal/daemon"
+	"github.com/signetfs/signet/crypto"
 )
 
 const mountHelp = `Mounts the volume and returns when the mount can be used. If this host's daemon does not run
@@ -32,7 +33,11 @@ Examples:
 func mountCommand() *cli.Command {
 	return &cli.Command{
 		Name: "mount", Usage: "mount the volume", ArgsUsage: "MOUNTPOINT", Description: mountHelp,
-		Flags:  []cli.Flag{&cli.StringSliceFlag{Name: "o", Usage: "mount `OPTIONS`"}},
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "o", Usage: "mount `OPTIONS`"},
+			&cli.StringFlag{Name: "passphrase-file", Usage: "open the volume with the passphrase in the first line of `FILE` (-: standard input), if this host has no key"},
+			&cli.StringFlag{Name: "recovery-key-file", Usage: "the same with the recovery key in `FILE`"},
+		},
 		Action: action(1, 1, runMount),
 	}
 }
@@ -49,15 +54,37 @@ func runMount(c *cli.Context) error {
 	if o.state != "" && !stateGiven(c) {
 		dir = o.state
 	}
-	target, err := target(c.Args().First(), o)
+	target, err := target(c, c.Args().First(), o)
 	if err != nil {
 		return err
 	}
-	m, err := mountAt(c, dir, target)
+	opener, err := readOpener(c)
+	if err != nil {
+		return err
+	}
+	m, err := mountAt(c, dir, target, opener)
 	if err != nil {
 		return err
 	}
 	return show(c, m, func(w io.Writer) { fmt.Fprintf(w, "Mounted at %s.\n", m.Mountpoint) })
+}
+
+// readOpener reads the secret with which to open the volume; nil if none was given.
+func readOpener(c *cli.Context) (*daemon.Opener, error) {
+	o := &daemon.Opener{Kind: crypto.SlotPassphrase}
+	file, what := c.String("passphrase-file"), "passphrase"
+	if f := c.String("recovery-key-file"); f != "" {
+		if file != "" {
+			return nil, usage("give --passphrase-file or --recovery-key-file, not both")
+		}
+		o.Kind, file, what = crypto.SlotRecovery, f, "recovery key"
+	}
+	if file == "" {
+		return nil, nil
+	}
+	var err error
+	o.Secret, err = readSecret(c, file, what)
+	return o, err
 }
 
 // mountTarget reads --mount and -o of init and join; nil if nothing is to be mounted.
@@ -72,20 +99,20 @@ func mountTarget(c *cli.Context) (*control.MountArgs, error) {
 	if err != nil {
 		return nil, usage("-o: %v", err)
 	}
-	return target(c.String("mount"), o)
+	return target(c, c.String("mount"), o)
 }
 
-func target(path string, o *mountOptions) (*control.MountArgs, error) {
+func target(c *cli.Context, path string, o *mountOptions) (*control.MountArgs, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	return &control.MountArgs{Mountpoint: abs, Options: o.MountOptions}, daemon.CheckMountpoint(abs)
+	return &control.MountArgs{Mountpoint: abs, Options: o.MountOptions}, daemon.CheckMountpoint(c.Context, abs)
 }
 
 // mountAt mounts, with the daemon started if none runs.
-func mountAt(c *cli.Context, dir string, a *control.MountArgs) (*control.Mount, error) {
-	m, err := mountWith(c.Context, dir, a, c.App.ErrWriter)
+func mountAt(c *cli.Context, dir string, a *control.MountArgs, opener *daemon.Opener) (*control.Mount, error) {
+	m, err := mountWith(c.Context, dir, a, opener, c.App.ErrWriter)
 	if err != nil {
 		return nil, err
 	}
@@ -95,24 +122,36 @@ func mountAt(c *cli.Context, dir string, a *control.MountArgs) (*control.Mount, 
 	return m, nil
 }
 
-func mountWith(ctx context.Context, dir string, a *control.MountArgs, messages io.Writer) (*control.Mount, error) {
+func mountWith(ctx context.Context, dir string, a *control.MountArgs, opener *daemon.Opener, messages io.Writer) (*control.Mount, error) {
 	client := &control.Client{Dir: dir, Progress: progress(messages)}
-	var m control.Mount
-	err := client.Call(ctx, control.CallMount, a, &m)
+	m, err := callMount(ctx, client, a, opener)
 	if !errors.Is(err, control.ErrNotRunning) {
-		return &m, err
+		return m, err
 	}
 	if is, err := hostIn(dir); err != nil || !is {
 		return nil, errors.Join(explain(control.ErrNotRunning, dir), err)
+	}
+	if err := daemon.CheckKey(dir, a.Mountpoint); err != nil && opener == nil {
+		return nil, err
 	}
 	progress(messages)("starting the host in " + dir)
 	if err := daemon.Start(ctx, dir); err != nil {
 		return nil, err
 	}
-	if err := client.Call(ctx, control.CallMount, a, &m); err != nil {
-		// Who could not mount has changed nothing.
-		_, stopped := daemon.Stop(context.WithoutCancel(ctx), dir, func(string) {})
-		return nil, errors.Join(err, stopped)
+	m, err = callMount(ctx, client, a, opener)
+	if err != nil {
+		// It may have a vote by now, so stopping it again could stop the others.
+		progress(messages)(fmt.Sprintf("the host runs, without a mount; 'signet daemon%s --stop' stops it", stateFlag(dir)))
 	}
-	return &m, nil
+	return m, err
+}
+
+func callMount(ctx context.Context, client *control.Client, a *control.MountArgs, opener *daemon.Opener) (*control.Mount, error) {
+	if opener != nil {
+		if err := daemon.Unlock(ctx, client, *opener); err != nil {
+			return nil, err
+		}
+	}
+	m := &control.Mount{}
+	return m, client.Call(ctx, control.CallMount, a, m)
 }

@@ -116,10 +116,10 @@ func mountHelper(ctx context.Context, args []string, t terminal) int {
 	if err != nil {
 		return fail(helperSystem, err)
 	}
-	if err := daemon.CheckMountpoint(dir); err != nil {
+	if err := daemon.CheckMountpoint(ctx, dir); err != nil {
 		return fail(helperFailed, err)
 	}
-	m, err := mountWith(ctx, state, &control.MountArgs{Mountpoint: dir, Cluster: cluster, Options: o.MountOptions}, t.err)
+	m, err := mountWith(ctx, state, &control.MountArgs{Mountpoint: dir, Cluster: cluster, Options: o.MountOptions}, nil, t.err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fail(helperInterrupt, err)

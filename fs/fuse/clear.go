@@ -52,7 +52,8 @@ func At(path string) (mountpoint, source string, err error) {
 	}
 }
 
-// Usable says whether this user can mount with FUSE here at all.
+// Usable says whether this user can mount with FUSE here at all, as far as that can be
+// told without mounting.
 func Usable() error {
 	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	switch {
@@ -61,7 +62,7 @@ func Usable() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return signet.Errorf(signet.NotSupported, "mount", "", "there is no /dev/fuse: load the kernel's module with 'modprobe fuse', or pass the device into this container")
 	case errors.Is(err, fs.ErrPermission):
-		return signet.Errorf(signet.Permission, "mount", "", "no permission to open /dev/fuse: ask whoever runs this machine for it, or use sudo")
+		return signet.Errorf(signet.Permission, "mount", "", "this user may not open /dev/fuse: udev gives it mode 0666, here somebody has to (chmod 666 /dev/fuse)")
 	default:
 		return signet.Errorf(signet.NotSupported, "mount", "", "/dev/fuse cannot be used: %w", err)
 	}
@@ -70,4 +71,23 @@ func Usable() error {
 		return err
 	}
 	return nil
+}
+
+// Check refuses a mountpoint that New would refuse. It changes nothing; a dead mount of
+// ours, which New takes away, is fine.
+func Check(ctx context.Context, clk clock.Clock, path string) error {
+	real, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	m, err := mountAt(real)
+	switch {
+	case err != nil:
+		return signet.Wrap("mount", path, err)
+	case m == nil:
+		return checkDir(real)
+	case m.isFUSE() && errors.Is(probe(ctx, clk, real), signet.Closed):
+		return nil
+	}
+	return busy(path, m, "unmount it first, or choose another directory")
 }

@@ -6,6 +6,8 @@ const (
 	CallMount       = "mount"
 	CallUnmount     = "unmount"
 	CallMounts      = "mounts"
+	CallLocked      = "locked"
+	CallUnlock      = "unlock"
 	CallTokenCreate = "token.create"
 	CallTokenList   = "token.ls"
 	CallTokenRevoke = "token.revoke"
@@ -49,6 +51,17 @@ type UnmountArgs struct {
 	Mountpoint string `json:"mountpoint"`
 	Lazy       bool   `json:"lazy,omitempty"`
 	Force      bool   `json:"force,omitempty"`
+}
+
+// Locked is what it takes to open the volume for a host with a secret that people hold.
+type Locked struct {
+	Public []byte   `json:"public"` // to seal the key to
+	Slots  [][]byte `json:"slots"`  // those that people can open
+}
+
+// UnlockArgs gives a host the volume's key, sealed to Locked.Public.
+type UnlockArgs struct {
+	Slot []byte `json:"slot"`
 }
 
 // Init is what a new cluster has.

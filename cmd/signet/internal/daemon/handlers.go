@@ -20,6 +20,12 @@ func (d *Daemon) handlers() map[string]control.Handler {
 		control.CallUnmount: handler(func(ctx context.Context, a control.UnmountArgs, progress func(string)) (any, error) {
 			return nil, d.unmount(ctx, a, progress)
 		}),
+		control.CallLocked: func(ctx context.Context, _ json.RawMessage, progress func(string)) (any, error) {
+			return d.locked(ctx, progress)
+		},
+		control.CallUnlock: handler(func(_ context.Context, a control.UnlockArgs, _ func(string)) (any, error) {
+			return nil, d.keys.unlock(a.Slot)
+		}),
 		control.CallMounts: func(context.Context, json.RawMessage, func(string)) (any, error) { return d.mountRows(), nil },
 		control.CallTokenCreate: handler(func(ctx context.Context, a control.TokenArgs, _ func(string)) (any, error) {
 			return createToken(ctx, d.node, a)

@@ -28,6 +28,8 @@ const (
 	grantPause = 2 * time.Second
 	// grantAgain is how often hosts that still lack the key are looked for.
 	grantAgain = 5 * time.Second
+	// waitQuietly is how long nobody is told that something is waited for.
+	waitQuietly = time.Second
 )
 
 // newSeal makes the key pair to which the volume's key is sealed for this host, or
@@ -88,7 +90,8 @@ type keys struct {
 	secret *crypto.HostSecret // nil: this host is to hold no key
 	wake   chan struct{}      // the host table or the slots changed
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex         // guards what follows
+	guest *crypto.HostSecret // in place of secret, see receiver
 	ring  *crypto.Keyring
 	found chan struct{} // closed when ring is set
 	bad   error         // why the newest slot for this host was not taken
@@ -118,15 +121,17 @@ func (k *keys) get() *crypto.Keyring {
 	return k.ring
 }
 
-// await waits for the keyring. waiting is called once if it is not there at once.
+// await waits for the keyring. waiting is called once if that takes longer than reading
+// it from the log.
 func (k *keys) await(ctx context.Context, waiting func()) (*crypto.Keyring, error) {
-	if k.secret == nil {
-		return nil, signet.Errorf(signet.NoKey, "open volume", "", "this host joined with --no-key: it stores sealed data and cannot open it, so it cannot mount. Mount on a host that holds the key, or make this one join anew without --no-key")
-	}
 	if ring := k.get(); ring != nil {
 		return ring, nil
 	}
-	waiting()
+	if k.secret == nil {
+		return nil, errNoKey()
+	}
+	slow := time.AfterFunc(waitQuietly, waiting)
+	defer slow.Stop()
 	select {
 	case <-k.found:
 		return k.get(), nil
@@ -136,7 +141,7 @@ func (k *keys) await(ctx context.Context, waiting func()) (*crypto.Keyring, erro
 		if k.bad != nil {
 			return nil, k.bad
 		}
-		return nil, signet.Errorf(signet.NoKey, "open volume", "", "no host has given this one the volume's key yet: a host that holds it must be up (see 'signet status')")
+		return nil, signet.Errorf(signet.NoKey, "open volume", "", "no host has given this one the volume's key yet: a host that holds it must be up (see 'signet status'), or give --passphrase-file or --recovery-key-file")
 	}
 }
 
@@ -210,11 +215,8 @@ func (k *keys) take(slots []meta.Slot) {
 			continue
 		}
 		var ring *crypto.Keyring
-		if ring, err = k.open(s.Data, known); err == nil {
-			k.mu.Lock()
-			k.ring, k.bad = ring, nil
-			close(k.found)
-			k.mu.Unlock()
+		if ring, err = k.open(s.Data, k.secret, known); err == nil {
+			k.set(ring)
 			k.logger.Info("this host holds the volume's key", "volume", ring.ID(), "version", ring.Version())
 			return
 		}
@@ -227,13 +229,25 @@ func (k *keys) take(slots []meta.Slot) {
 	}
 }
 
+// set makes ring this host's, unless it has one.
+func (k *keys) set(ring *crypto.Keyring) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ring != nil {
+		ring.Wipe()
+		return
+	}
+	k.ring, k.bad = ring, nil
+	close(k.found)
+}
+
 // open opens a slot for this host, unless it holds another volume's keys than before.
-func (k *keys) open(data []byte, known crypto.VolumeID) (*crypto.Keyring, error) {
+func (k *keys) open(data []byte, secret *crypto.HostSecret, known crypto.VolumeID) (*crypto.Keyring, error) {
 	slot, err := crypto.DecodeSlot(data)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := slot.OpenAsHost(k.secret)
+	ring, err := slot.OpenAsHost(secret)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +313,9 @@ func (k *keys) wipe() {
 	if k.ring != nil {
 		k.ring.Wipe()
 	}
-	if k.secret != nil {
-		k.secret.Wipe()
+	for _, s := range []*crypto.HostSecret{k.secret, k.guest} {
+		if s != nil {
+			s.Wipe()
+		}
 	}
 }

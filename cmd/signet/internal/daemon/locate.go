@@ -55,13 +55,22 @@ func ClearDead(ctx context.Context, mountpoint string) (bool, error) {
 
 // CheckMountpoint refuses early what the daemon would refuse too, before one is started
 // for it.
-func CheckMountpoint(path string) error {
-	st, err := os.Stat(path)
-	switch {
-	case os.IsNotExist(err):
-		return signet.Errorf(signet.NotFound, "mount", path, "the mountpoint does not exist: create it with mkdir")
-	case err == nil && !st.IsDir():
-		return signet.Errorf(signet.NotDir, "mount", path, "the mountpoint is not a directory")
+func CheckMountpoint(ctx context.Context, path string) error {
+	if err := fuse.Usable(); err != nil {
+		return err
 	}
-	return fuse.Usable()
+	return fuse.Check(ctx, clock.Real(), path)
+}
+
+// CheckKey refuses early to mount on a host that is to hold no key.
+func CheckKey(dir, path string) error {
+	if _, err := os.Stat(filepath.Join(dir, sealFile)); os.IsNotExist(err) {
+		return signet.Wrap("mount", path, errNoKey())
+	}
+	return nil
+}
+
+// errNoKey is what a host says that is to hold no key.
+func errNoKey() error {
+	return signet.Errorf(signet.NoKey, "open volume", "", "this host joined with --no-key: it stores sealed data and cannot open it. Mount on a host that holds the key, or give --passphrase-file or --recovery-key-file to mount here for as long as the daemon runs")
 }

@@ -117,17 +117,12 @@ func (d *Daemon) mountable(ctx context.Context, a *control.MountArgs, progress f
 
 // awaitState waits until this host has the cluster's tables, and returns its name.
 func (d *Daemon) awaitState(ctx context.Context, progress func(string)) (string, error) {
-	for said := false; ; {
+	slow := time.AfterFunc(waitQuietly, func() { progress("waiting to catch up with the cluster") })
+	defer slow.Stop()
+	for {
 		name, err := d.clusterName()
-		if err == nil {
-			return name, nil
-		}
-		if signet.KindOf(err) != signet.NotFound {
-			return "", err
-		}
-		if !said {
-			said = true
-			progress("waiting to catch up with the cluster")
+		if err == nil || signet.KindOf(err) != signet.NotFound {
+			return name, err
 		}
 		if sleep(ctx, pollState) != nil {
 			return "", signet.Errorf(signet.Unavailable, "", "", "this host has nothing of the cluster yet and cannot reach the others: check their addresses, firewalls and 'signet status' there")
