@@ -23,8 +23,8 @@
 //     into its deadline.
 //   - When the test is over nothing is left running or mounted. Nothing that is mounted
 //     here shows outside the host's namespaces in the first place.
-//   - With the race detector in the test it is in the daemons as well, and what it finds
-//     fails the test, as does a daemon that panics.
+//   - A daemon that panics fails the test. So does a data race in it, if the test runs
+//     with the race detector and asks for it in the daemons as well (Config.Raced).
 //
 // # Goroutines
 //

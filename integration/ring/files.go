@@ -43,6 +43,30 @@ func (h *Host) DoWithin(q Call, bound time.Duration) (*Reply, error) {
 	return r, nil
 }
 
+// errSlow is the end of a call that DoQuick gave up.
+var errSlow = errors.New("no answer in 200 ms")
+
+// DoQuick is Do for a call that only the kernel may be able to answer: after 200 ms it
+// gives up, and the call ends some time later.
+func (h *Host) DoQuick(q Call) (*Reply, error) {
+	h.mu.Lock()
+	c := h.agent
+	h.mu.Unlock()
+	if c == nil {
+		return nil, errLost
+	}
+	r, err := c.call(q, 200*time.Millisecond)
+	switch {
+	case errors.Is(err, errHung):
+		return nil, errSlow
+	case err != nil:
+		return nil, err
+	case r.Errno != 0:
+		return r, r.Errno
+	}
+	return r, nil
+}
+
 func about(s string) string {
 	if s == "" {
 		return ""

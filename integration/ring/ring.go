@@ -25,7 +25,7 @@ type Config struct {
 	Mount    string   // options of mount -o
 	NoKey    []int    // hosts that join without the volume's key, and do not mount
 	Init     []string // additional arguments of signet init
-	Unraced  bool     // the daemons run without the race detector even if the test has it
+	Raced    bool     // the daemons have the race detector if the test has it: they are five times slower
 	Unsealed bool     // do not look for data races and panics in the logs: the test makes them
 }
 
@@ -63,7 +63,7 @@ func StartWith(t testing.TB, config Config) *Ring {
 	t.Helper()
 	need.Root(t)
 	need.FUSE(t)
-	r := &Ring{t: t, config: config, bin: Build(t, raced && !config.Unraced)}
+	r := &Ring{t: t, config: config, bin: Build(t, raced && config.Raced)}
 	var err error
 	if r.self, err = os.Executable(); err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func removeBuild() {
 }
 
 // raceEnv makes a data race end the daemon only at its end, so that its test goes on.
-var raceEnv = []string{"GORACE=halt_on_error=0 exitcode=0"}
+var raceEnv = []string{"GORACE=halt_on_error=0 exitcode=0 atexit_sleep_ms=0"}
 
 // agentEnvOf is the environment of an agent. Without asynchronous preemption no signal
 // of the Go runtime interrupts its system calls.
