@@ -27,6 +27,8 @@ func judge(o *signet.Object, arc *meta.Arc, self signet.HostID, has bool) verdic
 		switch {
 		case has && len(o.Hosts) > 0 && !listed:
 			return claimIt
+		case has && arc.Owners[0] == self && sameHosts(o.Hosts, arc.Owners):
+			return claimIt // the arc has moved to where the object is: it is short no more
 		case has:
 			return fine
 		case listed || len(o.Hosts) == 0 && (!arc.Moving() || o.Ring >= arc.Version):
@@ -55,6 +57,11 @@ func judge(o *signet.Object, arc *meta.Arc, self signet.HostID, has bool) verdic
 		return surplus
 	}
 	return dropIt
+}
+
+// sameHosts says whether two lists without repetitions name the same hosts.
+func sameHosts(a, b []signet.HostID) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(h signet.HostID) bool { return !slices.Contains(b, h) })
 }
 
 // entry is an object as the keeper looks at it.

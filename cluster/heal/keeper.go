@@ -94,7 +94,7 @@ func (k *keeper) step(ctx context.Context) (bool, error) {
 		k.stepCollected, k.stepNamed, k.stepFinished, k.stepReport, k.stepLacks, k.stepPlaced, k.stepRecent, k.stepRows, k.stepMarks, k.stepStock, k.stepShort,
 	} {
 		if busy, err := do(ctx, now); busy || err != nil {
-			return busy, err
+			return err == nil, err
 		}
 	}
 	return false, nil

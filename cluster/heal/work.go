@@ -51,7 +51,8 @@ func (m *meter) work(now time.Time) []Work {
 		}
 		w := Work{Kind: kind, Done: b.done, Total: b.done + b.left}
 		if b.done > 0 {
-			w.ETA = time.Duration(float64(now.Sub(b.began)) / float64(b.done) * float64(b.left)).Round(time.Second)
+			w.ETA = time.Duration(float64(now.Sub(b.began)) / float64(b.done) * float64(b.left))
+			w.ETA = w.ETA.Truncate(time.Second) + time.Second
 		}
 		out = append(out, w)
 	}
