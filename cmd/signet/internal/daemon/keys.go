@@ -93,12 +93,12 @@ type keys struct {
 	mu    sync.Mutex         // guards what follows
 	guest *crypto.HostSecret // in place of secret, see receiver
 	ring  *crypto.Keyring
-	found chan struct{} // closed when ring is set
 	bad   error         // why the newest slot for this host was not taken
+	news  chan struct{} // closed, and another put in its place, when ring or bad is set
 }
 
 func newKeys(d *disk.Disk, logger *slog.Logger) (*keys, error) {
-	k := &keys{disk: d, logger: logger, wake: make(chan struct{}, 1), found: make(chan struct{})}
+	k := &keys{disk: d, logger: logger, wake: make(chan struct{}, 1), news: make(chan struct{})}
 	var err error
 	if k.secret, err = readSeal(d); signet.KindOf(err) == signet.NotFound {
 		return k, nil
@@ -132,16 +132,18 @@ func (k *keys) await(ctx context.Context, waiting func()) (*crypto.Keyring, erro
 	}
 	slow := time.AfterFunc(waitQuietly, waiting)
 	defer slow.Stop()
-	select {
-	case <-k.found:
-		return k.get(), nil
-	case <-ctx.Done():
+	for {
 		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.bad != nil {
-			return nil, k.bad
+		ring, bad, news := k.ring, k.bad, k.news
+		k.mu.Unlock()
+		if ring != nil || bad != nil {
+			return ring, bad
 		}
-		return nil, signet.Errorf(signet.NoKey, "open volume", "", "no host has given this one the volume's key yet: a host that holds it must be up (see 'signet status'), or give --passphrase-file or --recovery-key-file")
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil, signet.Errorf(signet.NoKey, "open volume", "", "no host has given this one the volume's key yet: a host that holds it must be up (see 'signet status'), or give --passphrase-file or --recovery-key-file")
+		}
 	}
 }
 
@@ -224,6 +226,7 @@ func (k *keys) take(slots []meta.Slot) {
 	if err != nil {
 		k.mu.Lock()
 		k.bad = err
+		k.tell()
 		k.mu.Unlock()
 		k.logger.Error("this host's key slot does not open", "err", err)
 	}
@@ -238,7 +241,13 @@ func (k *keys) set(ring *crypto.Keyring) {
 		return
 	}
 	k.ring, k.bad = ring, nil
-	close(k.found)
+	k.tell()
+}
+
+// tell wakes who waits for the key. k.mu is held.
+func (k *keys) tell() {
+	close(k.news)
+	k.news = make(chan struct{})
 }
 
 // open opens a slot for this host, unless it holds another volume's keys than before.
