@@ -66,7 +66,9 @@ func (n *Node) appendAll(msgs []*raftpb.Message) error {
 			if err := n.install(m.GetSnapshot(), hard); err != nil {
 				return err
 			}
-			continue
+			if len(m.GetEntries()) == 0 {
+				continue // what install wrote it synced
+			}
 		}
 		// The database writes its own log in order: one sync covers all before it.
 		sync := i == len(msgs)-1

@@ -98,13 +98,13 @@ func (n *Node) applyBatch(batch []meta.Entry) error {
 	}
 	n.rows.publish(step.Batch.Index)
 	n.step("apply.published")
+	if len(step.Effects.Hosts) > 0 {
+		n.hostsMayHaveChanged() // before the ledger may release because of this step
+	}
 	n.notePublished(step.End, batch)
 	n.proposer.answered(step.Answers)
 	if len(step.Effects.Ended) > 0 {
 		n.proposer.sessionEnded(step.Effects.Ended)
-	}
-	if len(step.Effects.Hosts) > 0 {
-		n.hostsMayHaveChanged()
 	}
 	if n.config.Applied != nil {
 		n.config.Applied(step)
@@ -132,6 +132,7 @@ func (n *Node) ackLoop() {
 		for _, b := range batches[1:] {
 			all.Changes = append(all.Changes, b.Changes...)
 			all.Index, all.end = b.Index, b.end
+			all.All = all.All || b.All
 		}
 		for _, s := range n.subscriberList() {
 			s.changed(n.ctx, all.Batch)

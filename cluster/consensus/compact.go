@@ -75,7 +75,9 @@ func (n *Node) compact() error {
 	if idle {
 		return nil
 	}
-	durable, err := n.State().Flush()
+	t := n.hold() // a snapshot may replace them meanwhile
+	durable, err := t.Flush()
+	n.letGo(t)
 	if err != nil {
 		return err
 	}
@@ -83,9 +85,5 @@ func (n *Node) compact() error {
 	if durable.Index <= n.limits.KeepEntries {
 		return nil
 	}
-	err = n.log.compact(uint64(durable.Index - n.limits.KeepEntries))
-	if signet.KindOf(err) == signet.Other {
-		return nil // already below the log's beginning: a snapshot came in between
-	}
-	return err
+	return n.log.compact(uint64(durable.Index - n.limits.KeepEntries))
 }

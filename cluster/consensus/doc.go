@@ -23,6 +23,6 @@
 // older state, marked as such.
 //
 // Concurrency. A Node's methods may be called from any goroutine. The driver owns the
-// library's state; everything reaches it through one queue. Locks are leaves: no lock
+// library's state; everything reaches it through one queue. Locks are leaves but for a Log's cut: no other lock
 // of this package is held while another is taken or a subscriber is called.
 package consensus

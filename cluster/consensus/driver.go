@@ -18,7 +18,9 @@ import (
 
 // Bounds of what the library keeps in memory.
 const (
-	maxEntryBytes       = 1 << 20  // envelopes put into one log entry
+	maxEntryBytes       = 1 << 20 // envelopes put into one log entry, if there is more than one
+	maxEnvelopeBytes    = 4 << 20 // of one command: an entry has to fit into a message
+	maxForwardedBytes   = maxEntryBytes + maxEnvelopeBytes
 	maxMessageBytes     = 1 << 20  // entries in one message to a follower
 	maxInflightMessages = 256      // unacknowledged messages to one follower
 	maxUncommittedBytes = 64 << 20 // proposed and not yet committed, on the leader

@@ -16,6 +16,7 @@ func (n *Node) leadershipChanged(l leadership) {
 	n.lead = l
 	if l.self && (!was.self || was.term != l.term) {
 		n.ledger.lead(l.term, now)
+		n.reports = map[signet.HostID]Report{} // what was heard in an earlier term may be long over
 	} else if !l.self {
 		n.ledger.follow()
 	}
@@ -137,8 +138,13 @@ func (n *Node) releaseLoop() {
 }
 
 // Released takes the leader's word of what is released. A deposed leader's word is as
-// good: it releases only what every lease holder has acked.
-func (n *Node) Released(r Release) { n.rows.release(r.Released) }
+// good: it releases only what every lease holder has acked. The word of a host that
+// does not vote is not: it never led.
+func (n *Node) Released(r Release) {
+	if n.leadership().leader == r.Leader || n.Votes(r.Leader) {
+		n.rows.release(r.Released)
+	}
+}
 
 // Grant answers a host's request for a lease.
 func (n *Node) Grant(r LeaseRequest) LeaseGrant {
@@ -151,7 +157,9 @@ func (n *Node) Grant(r LeaseRequest) LeaseGrant {
 		return g
 	}
 	g.Granted = n.ledger.grant(r.Host, r.Start, r.Acked, now)
-	n.reports[r.Host] = Report{LeaseRequest: r, At: now}
+	if r.Start >= n.reports[r.Host].Start { // else it was under way when its process died
+		n.reports[r.Host] = Report{LeaseRequest: r, At: now}
+	}
 	n.mu.Unlock()
 	n.releaseMore()
 	return g
@@ -205,7 +213,7 @@ func (n *Node) renew() {
 		ask() // nothing that could block
 		return
 	}
-	n.loops.Go(ask)
+	n.spawn(ask)
 }
 
 // maxAsking bounds the questions for a lease that are under way.
@@ -273,5 +281,12 @@ func (n *Node) hostsMayHaveChanged() {
 func (n *Node) Leased() (until time.Time, now bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.lease, n.clock.Now().Before(n.lease)
+	return n.lease, before(n.clock.Now(), n.lease)
+}
+
+// before says whether now is before t by both of this host's clocks. The monotonic one
+// stands still while the machine sleeps; the other one may be set back, but not both
+// at once. What is wrongly over costs a question for a lease.
+func before(now, t time.Time) bool {
+	return now.Before(t) && now.Round(0).Before(t.Round(0))
 }

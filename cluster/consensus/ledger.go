@@ -81,7 +81,7 @@ func (l *ledger) publish(index signet.Index) { l.applied = max(l.applied, index)
 
 // safe says whether no other leader can have been elected yet.
 func (l *ledger) safe(now time.Time) bool {
-	return l.leading && l.floor > 0 && !l.confirmed.IsZero() && now.Before(l.confirmed.Add(l.times.grantWindow()))
+	return l.leading && l.floor > 0 && !l.confirmed.IsZero() && before(now, l.confirmed.Add(l.times.grantWindow()))
 }
 
 // grant decides whether h, which has acked all up to acked, gets a lease from now on.

@@ -37,10 +37,12 @@ const (
 )
 
 // Log keeps Raft's entries and votes in a database of its own. It is the library's
-// Storage. Append is durable when it returns. Methods may be called from any
-// goroutine, Append and Reset from one at a time.
+// Storage. What append was told to sync is durable when it returns. Methods may be called from any
+// goroutine, append and reset from one at a time, compact from another.
 type Log struct {
 	db *pebble.DB
+
+	cut sync.Mutex // held while the beginning moves: compact and reset have loops of their own
 
 	mu    sync.Mutex // guards what follows
 	hard  *raftpb.HardState
@@ -233,17 +235,18 @@ func (l *Log) remember(entries []*raftpb.Entry) {
 // compact forgets the entries up to and including index, which the state machine has
 // made durable.
 func (l *Log) compact(index uint64) error {
-	term, err := l.Term(index)
-	if err != nil {
-		return err
-	}
+	l.cut.Lock()
+	defer l.cut.Unlock()
 	l.mu.Lock()
-	if index <= l.base.index {
-		l.mu.Unlock()
-		return nil
-	}
 	first := l.base.index + 1
 	l.mu.Unlock()
+	if index < first {
+		return nil // a snapshot came in between
+	}
+	term, err := l.Term(index)
+	if err != nil {
+		return signet.Wrap("compact log", "", err)
+	}
 	b := l.db.NewBatch()
 	defer b.Close()
 	if err := errors.Join(setBase(b, entryID{index, term}),
@@ -270,6 +273,8 @@ func (l *Log) compact(index uint64) error {
 // reset throws all entries away and starts after at, the end of a snapshot that the
 // state machine has taken over and made durable.
 func (l *Log) reset(at entryID, hard *raftpb.HardState) error {
+	l.cut.Lock()
+	defer l.cut.Unlock()
 	b := l.db.NewBatch()
 	defer b.Close()
 	err := errors.Join(setBase(b, at), b.DeleteRange(entryKey(0), entryKey(math.MaxUint64), nil))

@@ -25,6 +25,12 @@ func (n *Node) Members() Members {
 	return Members{ids(c.GetVoters()), ids(c.GetLearners()), len(c.GetVotersOutgoing()) > 0}
 }
 
+// Votes says whether a host is a voter, or still one while that changes.
+func (n *Node) Votes(h signet.HostID) bool {
+	c := n.conf.Load()
+	return slices.Contains(c.GetVoters(), uint64(h)) || slices.Contains(c.GetVotersOutgoing(), uint64(h))
+}
+
 func ids(v []uint64) []signet.HostID {
 	out := make([]signet.HostID, len(v))
 	for i, id := range v {

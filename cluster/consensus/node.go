@@ -94,6 +94,7 @@ type Node struct {
 	releaseTimer clock.Timer
 
 	mu          sync.Mutex // guards what follows
+	closed      bool
 	lead        leadership
 	leadMoved   chan struct{} // closed and replaced when lead changes
 	ledger      *ledger
@@ -191,9 +192,18 @@ func (n *Node) reconcile(state *meta.State) error {
 		return signet.Errorf(signet.Corrupt, "open", n.config.Dir,
 			"the tables end at %d, the log begins at %d: one of them is from another time; remove this host and join again", at.Index, first)
 	}
-	if uint64(at.Index) > last {
-		// The tables were flushed and the log's end was lost: only an unsynced
-		// compaction or a snapshot can do that. Begin where the tables are.
+	// The tables come from a snapshot, and a crash kept the log from being emptied, if the
+	// log ends before them or has another entry where they are. What the log has then
+	// was never committed, or is in the tables. Begin where the tables are.
+	other := uint64(at.Index) > last
+	if !other {
+		term, err := n.log.Term(uint64(at.Index))
+		if err != nil {
+			return signet.Wrap("open", n.config.Dir, err)
+		}
+		other = term != at.Term
+	}
+	if other {
 		if err := n.log.reset(entryID{uint64(at.Index), at.Term}, n.log.hard); err != nil {
 			return err
 		}
@@ -247,6 +257,7 @@ func (n *Node) openRaft() error {
 		CheckQuorum:               true,
 		PreVote:                   true,
 		ReadOnlyOption:            raft.ReadOnlySafe,
+		StepDownOnRemoval:         true, // who does not vote confirms its own heartbeats to nobody
 		DisableProposalForwarding: true, // the proposer forwards, and knows what became of it
 		Logger:                    raftLogger{n.logger},
 	})
@@ -279,10 +290,22 @@ func (n *Node) openRaft() error {
 
 // Close stops taking part and closes log and tables. Views must be closed before.
 func (n *Node) Close() error {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
 	n.cancel()
 	n.releaseTimer.Stop()
 	n.loops.Wait()
 	return n.closeDisk()
+}
+
+// spawn runs f on a goroutine that Close waits for; not at all if Close was called.
+func (n *Node) spawn(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.loops.Go(f)
+	}
 }
 
 // failed stops this host's part for good.
@@ -346,11 +369,17 @@ func (n *Node) StepRaft(from signet.HostID, encoded [][]byte) error {
 		if err := proto.Unmarshal(b, m); err != nil || signet.HostID(m.GetFrom()) != from {
 			return signet.Errorf(signet.BadMessage, "take raft message", from.String(), "not what that host may send")
 		}
-		if m.GetType() == raftpb.MsgSnap {
+		switch m.GetType() {
+		case raftpb.MsgSnap:
 			n.fetchSnapshot(from, m)
-			continue
+		case raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp,
+			raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
+			msgs = append(msgs, m)
+		default:
+			// Commands come by Propose, where they are checked, and nobody but this host
+			// starts an election here: one by request would not respect leases.
+			return signet.Errorf(signet.BadMessage, "take raft message", from.String(), "%v is nothing that hosts send each other", m.GetType())
 		}
-		msgs = append(msgs, m)
 	}
 	n.driver.step(msgs)
 	return nil
@@ -360,7 +389,13 @@ func (n *Node) StepRaft(from signet.HostID, encoded [][]byte) error {
 func (n *Node) Propose(ctx context.Context, envelopes [][]byte) error {
 	size := 0
 	for _, e := range envelopes {
+		if err := checkEnvelope(e); err != nil {
+			return signet.Wrap("propose", "", err)
+		}
 		size += len(e)
+	}
+	if size > maxForwardedBytes {
+		return signet.Errorf(signet.TooBig, "propose", "", "commands of %d bytes, at most %d go into an entry", size, maxForwardedBytes)
 	}
 	done := make(chan error, 1)
 	n.driver.propose(&proposal{envelopes: envelopes, size: size, done: func(err error) { done <- err }})

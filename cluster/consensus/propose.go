@@ -42,6 +42,7 @@ type command struct {
 	sent    time.Time
 	queued  bool
 	sending int  // sendings under way
+	alone   bool // the leader refused a batch with it: it goes by itself, for the others' sake
 	maybe   bool // a sending ended otherwise than by a refusal: it may be in a log
 	gap     bool // answers may have been missed since then
 	done    chan outcome
@@ -101,7 +102,7 @@ func (p *proposer) add(ctx context.Context, g signet.Group, value any) (*command
 		wait := p.opened
 		if p.session != 0 {
 			wait = p.room
-			if len(p.pending) < signet.MaxUnanswered-1 {
+			if p.next-p.lowest < signet.MaxUnanswered { // Apply counts from the oldest, too
 				c := &command{group: g, value: value, session: p.session, request: p.next, done: make(chan outcome, 1)}
 				p.next++
 				p.pending[c.request] = c
@@ -339,7 +340,7 @@ func (p *proposer) sendSome() bool {
 	var envelopes [][]byte
 	size, n := 0, 0
 	for _, c := range p.unsent {
-		if size > 0 && size >= maxEntryBytes {
+		if len(batch) > 0 && (size >= maxEntryBytes || c.alone || batch[0].alone) {
 			break
 		}
 		n++
@@ -348,6 +349,9 @@ func (p *proposer) sendSome() bool {
 			continue
 		}
 		e, err := meta.EncodeEnvelope(&meta.Envelope{Group: c.group, Session: c.session, Request: c.request, Lowest: p.lowest, Command: c.value})
+		if err == nil {
+			err = checkEnvelope(e)
+		}
 		if err != nil {
 			p.remove(c)
 			c.done <- outcome{err: err}
@@ -372,8 +376,18 @@ func (p *proposer) sendSome() bool {
 		p.node.driver.propose(&proposal{envelopes: envelopes, size: size, done: func(err error) { p.sent(batch, err) }})
 		return more
 	}
-	p.node.loops.Go(func() { p.forward(lead.leader, batch, envelopes) })
+	p.node.spawn(func() { p.forward(lead.leader, batch, envelopes) })
 	return more
+}
+
+// checkEnvelope refuses what must not get into a log: a command that does not decode
+// stops every host for good, and one that fits into no message stops the log.
+func checkEnvelope(e []byte) error {
+	if len(e) > maxEnvelopeBytes {
+		return signet.Errorf(signet.TooBig, "check command", "", "%d bytes, at most %d go into the log at once", len(e), maxEnvelopeBytes)
+	}
+	_, err := meta.DecodeEnvelope(e)
+	return err
 }
 
 // waiting says whether anybody still waits for the command. The caller holds p.mu.
@@ -399,15 +413,27 @@ func (p *proposer) forward(leader signet.HostID, batch []*command, envelopes [][
 	}
 }
 
-// sent notes what became of handing a batch over. What was refused is sent again when
-// the leader moves or after Times.Resend, whichever comes first.
+// sent notes what became of handing a batch over. What the leader could not take now is
+// sent again when the leader moves or after Times.Resend, whichever comes first. What it
+// never will has failed.
 func (p *proposer) sent(batch []*command, err error) {
-	kind := signet.KindOf(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range batch {
 		c.sending--
-		if kind != signet.NotLeader && kind != signet.TooBusy {
+		switch signet.KindOf(err) {
+		case signet.NotLeader, signet.TooBusy:
+		case signet.NotPermitted, signet.BadMessage, signet.WrongVersion, signet.TooBig:
+			switch {
+			case !p.waiting(c):
+			case len(batch) > 1:
+				c.alone = true
+				p.enqueue(c)
+			case !c.proposed():
+				p.remove(c)
+				c.done <- outcome{err: err}
+			}
+		default:
 			c.maybe = true
 		}
 	}

@@ -83,19 +83,23 @@ func (n *Node) NextIno(ctx context.Context, g signet.Group) (signet.Ino, error) 
 			r.after = [2]signet.Ino{}
 		}
 		left := uint32(r.end - r.next)
+		ask := func() {}
 		if r.asking == nil && left <= r.count/2 && r.after[0] == r.after[1] {
 			r.count = min(max(2*r.count, firstGrant), maxGrant)
 			r.asking, r.err = make(chan struct{}), nil
-			n.loops.Go(func() { n.grantInodes(g, r.count) })
+			count := r.count
+			ask = func() { n.spawn(func() { n.grantInodes(g, count) }) }
 		}
 		if left > 0 {
 			ino := r.next
 			r.next++
 			r.mu.Unlock()
+			ask()
 			return ino, nil
 		}
 		asking := r.asking
 		r.mu.Unlock()
+		ask()
 		select {
 		case <-asking:
 		case <-ctx.Done():

@@ -44,9 +44,10 @@ func (n *Node) confState() *raftpb.ConfState { return n.conf.Load() }
 
 // snapshot implements snapshotSource.
 func (n *Node) snapshot() (*raftpb.Snapshot, error) {
-	state := n.State()
-	at := state.Position()
-	conf, err := membersOf(state)
+	t := n.hold()
+	defer n.letGo(t)
+	at := t.Position()
+	conf, err := membersOf(t.State)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (n *Node) fetchSnapshot(from signet.HostID, m *raftpb.Message) {
 	if busy {
 		return
 	}
-	n.loops.Go(func() {
+	n.spawn(func() {
 		at, conf, err := n.fetch(from, signet.Index(m.GetSnapshot().GetMetadata().GetIndex()))
 		if err != nil {
 			n.logger.Warn("snapshot not fetched", "from", from, "err", err)
@@ -250,13 +251,18 @@ func (n *Node) OfferSnapshot(index signet.Index) (SnapshotFiles, error) {
 			return old.files, nil
 		}
 	}
+	t := n.hold()
+	defer n.letGo(t)
+	if at := t.Position().Index; index > at {
+		return SnapshotFiles{}, signet.Errorf(signet.Unavailable, "offer snapshot", "", "this host is at %d, not at %d", at, index)
+	}
 	fs := n.config.FS
 	o.seq++
 	dir := path.Join(n.config.Dir, offerDir, strconv.Itoa(o.seq))
 	if err := fs.MkdirAll(path.Dir(dir), 0o700); err != nil {
 		return SnapshotFiles{}, signet.Wrap("offer snapshot", "", err)
 	}
-	at, err := n.State().Checkpoint(dir)
+	at, err := t.Checkpoint(dir)
 	if err != nil {
 		return SnapshotFiles{}, err
 	}

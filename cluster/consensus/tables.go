@@ -69,23 +69,33 @@ type Reader struct {
 // Close ends the reading.
 func (r *Reader) Close() {
 	r.Reader.Close()
-	if err := r.tables.leave(); err != nil {
-		r.node.logger.Warn("close replaced tables", "err", err)
-	}
+	r.node.letGo(r.tables)
 }
 
 // Reader opens a reading of what is published here, released or not. It is for the
 // cluster's own rooms; programs read through View.
 func (n *Node) Reader(g signet.Group) *Reader {
+	t := n.hold()
+	return &Reader{t.State.Reader(g), t, n}
+}
+
+// hold returns the tables, which stay open until let go.
+func (n *Node) hold() *tables {
 	for {
-		t := n.tables.Load()
-		if t.enter() {
-			return &Reader{t.State.Reader(g), t, n}
+		if t := n.tables.Load(); t.enter() {
+			return t
 		}
 	}
 }
 
-// State returns the tables.
+func (n *Node) letGo(t *tables) {
+	if err := t.leave(); err != nil {
+		n.logger.Warn("close replaced tables", "err", err)
+	}
+}
+
+// State returns the tables. Only the apply loop, which replaces them, may do more with
+// them than ask for their position: everybody else holds them.
 func (n *Node) State() *meta.State {
 	if t := n.tables.Load(); t != nil {
 		return t.State

@@ -41,7 +41,7 @@ func (n *Node) Ready(ctx context.Context, policy Cutoff) error {
 	n.mu.Lock()
 	now := n.clock.Now()
 	left := n.lease.Add(n.times.StaleAfter).Sub(now)
-	ok := now.Before(n.lease)
+	ok := before(now, n.lease)
 	n.mu.Unlock()
 	if ok {
 		return nil
@@ -69,7 +69,7 @@ func (n *Node) awaitLease(ctx context.Context, most time.Duration) (bool, error)
 	defer timer.Stop()
 	for {
 		n.mu.Lock()
-		ok, leased := n.clock.Now().Before(n.lease), n.leased
+		ok, leased := before(n.clock.Now(), n.lease), n.leased
 		n.mu.Unlock()
 		if ok {
 			return true, nil

@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"cmp"
 	"hash/maphash"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/signetfs/signet"
@@ -36,9 +38,9 @@ type rows struct {
 	released  signet.Index
 	forgotten signet.Index // changes up to here may be missing from newest
 	newest    map[row]signet.Index
-	log       []changed // oldest first
-	open      []openViews
-	waiting   []waiter // by index
+	log       []changed   // oldest first
+	open      []openViews // by index, none twice
+	waiting   []waiter
 }
 
 type changed struct {
@@ -184,18 +186,16 @@ func (t *rows) enter() signet.Index {
 func (t *rows) leave(index signet.Index) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := range t.open {
-		if t.open[i].index == index {
-			t.open[i].count--
-			break
-		}
+	i, ok := slices.BinarySearchFunc(t.open, index, func(o openViews, x signet.Index) int { return cmp.Compare(o.index, x) })
+	if !ok {
+		return
 	}
-	n := 0
-	for n < len(t.open) && t.open[n].count == 0 {
-		n++
+	if t.open[i].count--; t.open[i].count > 0 {
+		return
 	}
-	t.open = t.open[n:]
-	if n > 0 {
+	// Views that outlive many others are common: what is over must not pile up behind them.
+	t.open = slices.Delete(t.open, i, i+1)
+	if i == 0 {
 		t.forget()
 	}
 }
