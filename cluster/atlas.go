@@ -23,6 +23,7 @@ type atlas struct {
 	spares []signet.HostID // storing hosts by number
 	up     map[signet.HostID]bool
 	local  map[signet.HostID]bool // this host's own opinion that a host does not answer
+	parted []signet.HostID        // removed, and voting until the log's members change
 }
 
 // load reads everything anew.
@@ -50,20 +51,24 @@ func (a *atlas) load(r *consensus.Reader) error {
 	return nil
 }
 
-// loadHosts reads the host table anew and returns the keys of hosts that left it.
+// loadHosts reads the host table anew. A removed host that votes stays in the directory
+// until it does not: the change of voters may need its own vote.
 func (a *atlas) loadHosts(r *consensus.Reader) error {
 	rows, err := r.Hosts()
 	if err != nil {
 		return err
 	}
 	var hosts []member.Host
-	var spares []signet.HostID
+	var spares, parted []signet.HostID
 	up := map[signet.HostID]bool{}
 	for _, h := range rows {
+		m := memberOf(h)
 		if h.State == meta.HostRemoved {
+			if a.log.Votes(h.ID) {
+				hosts, parted = append(hosts, m), append(parted, h.ID)
+			}
 			continue
 		}
-		m := memberOf(h)
 		hosts = append(hosts, m)
 		up[h.ID] = m.Up
 		if m.Stores && h.State != meta.HostDraining {
@@ -74,7 +79,7 @@ func (a *atlas) loadHosts(r *consensus.Reader) error {
 		return nil // nothing applied yet: what the join told us stays
 	}
 	a.mu.Lock()
-	a.spares, a.up = spares, up
+	a.spares, a.up, a.parted = spares, up, parted
 	a.mu.Unlock()
 	a.members.Replace(hosts)
 	return nil
@@ -85,6 +90,7 @@ func memberOf(h meta.Host) member.Host {
 		ID: h.ID, Key: h.Key, Name: h.Name, Addrs: h.Addrs, Zone: h.Zone, Weight: uint64(h.Weight),
 		Up:     h.State == meta.HostUp || h.State == meta.HostDraining,
 		Stores: h.Roles&meta.RoleStore != 0, Votes: h.Roles&meta.RoleVote != 0, Sealed: len(h.Seal) > 0,
+		Mounts: h.Roles&meta.RoleMount != 0,
 	}
 }
 
@@ -97,6 +103,13 @@ func (a *atlas) moved(arcs []meta.Arc) {
 			a.arcs[arc.Arc] = arc
 		}
 	}
+}
+
+// parting says whether a removed host has stopped voting since the hosts were loaded.
+func (a *atlas) parting() bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return slices.ContainsFunc(a.parted, func(h signet.HostID) bool { return !a.log.Votes(h) })
 }
 
 // empty says whether the ring is not known yet.

@@ -55,7 +55,8 @@ type Node struct {
 	objects *replica.Replica
 	healer  *heal.Healer
 	keeper  *heal.Steward
-	address string // where it listens
+	address string        // where it listens
+	hosts   chan struct{} // noted by the apply loop: hosts or slots changed
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -79,7 +80,7 @@ func Open(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{options: o, self: s, key: identity.Key, clock: o.Clock, times: o.Times, logger: o.Logger, members: member.NewDirectory(s.members)}
+	n := &Node{options: o, self: s, key: identity.Key, clock: o.Clock, times: o.Times, logger: o.Logger, members: member.NewDirectory(s.members), hosts: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.open(identity); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -103,6 +104,7 @@ func (n *Node) open(identity *wire.Identity) error {
 		}
 	})
 	n.loops.Go(n.steward)
+	n.loops.Go(n.tellHosts)
 	n.loops.Go(func() { n.healer.Run(n.ctx) })
 	return nil
 }
@@ -156,7 +158,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	n.atlas.log = n.log
 	n.openHealing()
 	n.serve(n.server)
-	return n.restoredTables()
+	return n.loadTables(n.atlas.load)
 }
 
 // applied takes over what a published step changed, on the apply loop.
@@ -168,7 +170,7 @@ func (n *Node) applied(step *meta.Step) {
 	if len(e.Settled) > 0 {
 		n.settled(e.Settled)
 	}
-	if len(e.Hosts) > 0 || e.Slots {
+	if len(e.Hosts) > 0 || e.Slots || n.atlas.parting() {
 		n.hostsChanged()
 	}
 	n.healer.Applied(e)
@@ -185,16 +187,22 @@ func (n *Node) settled(arcs []meta.SettledArc) {
 
 // hostsChanged reads the host table anew and ends the connections of hosts that left.
 func (n *Node) hostsChanged() {
-	r := n.log.Reader(signet.ClusterGroup)
-	defer r.Close()
-	before := n.members.All()
 	load := n.atlas.loadHosts
 	if n.atlas.empty() {
 		load = n.atlas.load
 	}
-	if err := load(r); err != nil {
+	if err := n.loadTables(load); err != nil {
 		n.failed(err)
-		return
+	}
+}
+
+// loadTables has load read the tables anew and ends the connections of hosts that left.
+func (n *Node) loadTables(load func(*consensus.Reader) error) error {
+	r := n.log.Reader(signet.ClusterGroup)
+	defer r.Close()
+	before := n.members.All()
+	if err := load(r); err != nil {
+		return err
 	}
 	for _, h := range before {
 		if n.members.Authorize(h.Key) != nil {
@@ -202,24 +210,34 @@ func (n *Node) hostsChanged() {
 			n.server.Drop(h.Key)
 		}
 	}
-	if n.options.HostsChanged != nil {
-		n.loops.Go(n.options.HostsChanged)
+	select {
+	case n.hosts <- struct{}{}:
+	default: // will be told anyway
+	}
+	return nil
+}
+
+// tellHosts calls Options.HostsChanged, beside the apply loop.
+func (n *Node) tellHosts() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.hosts:
+		}
+		if n.options.HostsChanged != nil {
+			n.options.HostsChanged()
+		}
 	}
 }
 
 // restored is called after the state jumped.
 func (n *Node) restored() {
-	if err := n.restoredTables(); err != nil {
+	if err := n.loadTables(n.atlas.load); err != nil {
 		n.failed(err)
 		return
 	}
 	n.healer.Restored()
-}
-
-func (n *Node) restoredTables() error {
-	r := n.log.Reader(signet.ClusterGroup)
-	defer r.Close()
-	return n.atlas.load(r)
 }
 
 // report completes what the leader is told several times a second.

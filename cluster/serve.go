@@ -81,7 +81,7 @@ func (n *Node) onRelease(from signet.HostKey, req *wire.Request) {
 	n.log.Released(consensus.Release{Term: m.Term, Leader: n.sender(from), Released: m.Released})
 }
 
-func (n *Node) onPropose(ctx context.Context, _ signet.HostKey, req *wire.Request) (wire.Reply, error) {
+func (n *Node) onPropose(ctx context.Context, from signet.HostKey, req *wire.Request) (wire.Reply, error) {
 	var m wire.Propose
 	if err := req.Decode(&m); err != nil {
 		return wire.Reply{}, err
@@ -94,7 +94,11 @@ func (n *Node) onPropose(ctx context.Context, _ signet.HostKey, req *wire.Reques
 		envelopes = append(envelopes, part)
 	}
 	leader, term, _ := n.log.Lead()
-	err := n.log.Propose(ctx, envelopes)
+	h, _ := n.members.ByKey(from)
+	err := n.admit(h, envelopes)
+	if err == nil {
+		err = n.log.Propose(ctx, envelopes)
+	}
 	return wire.Reply{Message: &wire.Accepted{Term: term, Leader: leader, Err: signet.KindOf(err)}}, nil
 }
 

@@ -52,6 +52,13 @@ func (n *Node) lead(moved <-chan struct{}) {
 		n.keeper.Run(ctx)
 	}()
 	defer func() { cancel(); <-done }()
+	go func() { // a duty that waits for the log ends with the term too: it knows only what was
+		select {
+		case <-moved:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	since := n.clock.Now()
 	ticker := n.clock.NewTicker(stewardEvery)
 	defer ticker.Stop()
@@ -105,9 +112,9 @@ func (n *Node) lookAt(ctx context.Context, since time.Time, hosts []meta.Host, s
 		}
 	}
 	for _, s := range sessions {
-		r, heard := status.Hosts[s.Host]
 		over := silence(s.Host) > n.times.Session
-		replaced := heard && r.Session != 0 && r.Session != s.ID && r.At.After(since) && n.log.Status().Applied >= signet.Index(r.Session)
+		// A report may be from before the session was opened, so only a later one replaces it.
+		replaced := status.Hosts[s.Host].Session > s.ID
 		if s.Ended || over || replaced {
 			if _, err := n.propose(ctx, signet.ClusterGroup, &meta.EndSession{Session: s.ID}); err != nil {
 				return err

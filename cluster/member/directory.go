@@ -19,6 +19,7 @@ type Host struct {
 	Up     bool // answers the leader
 	Stores bool // may be given objects
 	Votes  bool // may vote
+	Mounts bool // may mount volumes, and so change them
 	Sealed bool // can be given the volume's key: it has a key to seal it to
 }
 
