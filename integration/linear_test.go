@@ -18,14 +18,20 @@ import (
 )
 
 // A history of what programs on several mounts did in one directory, checked for
-// linearizability. A name is free or leads to an inode; renames touch two names, so the
-// directory is checked as a whole, and has few names.
+// linearizability. A name is free or leads to an inode. Renames touch two names; they stay
+// within pairs, so that the history of each pair can be checked by itself: the checker's
+// work grows exponentially with what goes on at the same time.
 
-var linearNames = []string{"a", "b", "c", "d"}
+const pairs = 6
 
 type nameOp struct {
 	op       ring.Op
-	name, to int
+	pair     int
+	name, to int // 0 or 1: of the pair
+}
+
+func (o nameOp) path(dir string, name int) string {
+	return fmt.Sprintf("%s/%c%d", dir, 'a'+o.pair, name)
 }
 
 type nameResult struct {
@@ -34,8 +40,8 @@ type nameResult struct {
 	ino     uint64 // of what was created, or found
 }
 
-// names is a state: an inode or 0 for each of linearNames.
-type names [4]uint64
+// names is the state of a pair: an inode, or 0, for each name.
+type names [2]uint64
 
 // step says whether the result fits the state, and what the state is afterwards.
 func (o nameOp) step(s names, r nameResult) (names, bool) {
@@ -70,6 +76,14 @@ func (o nameOp) step(s names, r nameResult) (names, bool) {
 }
 
 var nameModel = porcupine.NondeterministicModel{
+	Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
+		out := make([][]porcupine.Operation, pairs)
+		for _, o := range all {
+			p := o.Input.(nameOp).pair
+			out[p] = append(out[p], o)
+		}
+		return out
+	},
 	Init: func() []any { return []any{names{}} },
 	Step: func(state, input, output any) []any {
 		s, r := state.(names), output.(nameResult)
@@ -106,7 +120,7 @@ const maxUnknown = 24
 
 // act does one operation and notes it. It says whether the writer should go on.
 func (h *history) act(client int, host *ring.Host, dir string, in nameOp, seq uint64) bool {
-	call := ring.Call{Op: in.op, Path: dir + "/" + linearNames[in.name], To: dir + "/" + linearNames[in.to]}
+	call := ring.Call{Op: in.op, Path: in.path(dir, in.name), To: in.path(dir, in.to)}
 	if in.op == ring.OpOpen {
 		call.Flags, call.Mode = syscall.O_CREAT|syscall.O_EXCL|syscall.O_WRONLY, 0o644
 	}
@@ -205,7 +219,7 @@ func work(t *testing.T, r *ring.Ring, ops int, pace time.Duration, nemesis func(
 			rnd := rand.New(rand.NewPCG(seed, uint64(c+1)))
 			kinds := []ring.Op{ring.OpOpen, ring.OpUnlink, ring.OpRename, ring.OpStat, ring.OpStat}
 			for i := range ops {
-				in := nameOp{op: kinds[rnd.IntN(len(kinds))], name: rnd.IntN(len(linearNames)), to: rnd.IntN(len(linearNames))}
+				in := nameOp{op: kinds[rnd.IntN(len(kinds))], pair: rnd.IntN(pairs), name: rnd.IntN(2), to: rnd.IntN(2)}
 				if !h.act(c, r.Host(c%2), "/work", in, uint64(1<<40+c<<20+i)) {
 					return
 				}
@@ -288,4 +302,17 @@ func TestAwayAndBack(t *testing.T) {
 	for p, body := range contents {
 		r.Host(2).WantFile(p, body)
 	}
+}
+
+// The same while host 3's daemon is stopped and goes on, as the leader too: it accepts
+// connections and answers nothing.
+func TestLinearWhileFrozen(t *testing.T) {
+	r := ring.StartWith(t, ring.Config{Hosts: 3, Mount: "cutoff=eio"})
+	work(t, r, 30, time.Second, func(rnd *rand.Rand, stop <-chan struct{}) {
+		for wait(stop, time.Duration(1000+rnd.IntN(1500))*time.Millisecond) {
+			r.Host(2).Freeze()
+			wait(stop, time.Duration(rnd.IntN(3000))*time.Millisecond)
+			r.Host(2).Thaw()
+		}
+	})
 }
