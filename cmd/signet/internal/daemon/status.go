@@ -119,7 +119,7 @@ func (d *Daemon) status(ctx context.Context) (*control.Status, error) {
 	s := &control.Status{
 		Cluster: hex.EncodeToString(t.cluster.ID[:]), Name: t.cluster.Name, Self: uint64(d.node.ID()), Version: d.config.Version,
 		State: d.config.Dir, Leader: uint64(l.Leader), Leased: l.Leased, Copies: int(t.cluster.Copies),
-		Problems: []control.Problem{}, Hosts: []control.Host{}, Work: t.work(), Mounts: d.mountRows(), Process: d.process(l),
+		Problems: []control.Problem{}, Hosts: []control.Host{}, Work: append(t.work(), d.ownWork()...), Mounts: d.mountRows(), Process: d.process(l),
 		Objects: control.Objects{Total: t.counters.Objects, Bytes: t.counters.ObjectBytes, Short: t.short, Lost: t.lost},
 		Files:   control.Files{Inodes: t.counters.Inodes, Bytes: t.counters.Bytes},
 	}
@@ -191,6 +191,19 @@ func (t *tables) work() []control.Work {
 	}
 	if t.counters.Short > 0 {
 		out = append(out, control.Work{Kind: "repair", Total: t.counters.Short, ETA: -1})
+	}
+	return out
+}
+
+// ownWork says what this host is busy with for the cluster.
+func (d *Daemon) ownWork() []control.Work {
+	var out []control.Work
+	for _, w := range d.node.Work() {
+		row := control.Work{Kind: w.Kind, Done: w.Done, Total: w.Total, ETA: -1}
+		if w.ETA > 0 {
+			row.ETA = int64(w.ETA.Seconds())
+		}
+		out = append(out, row)
 	}
 	return out
 }
