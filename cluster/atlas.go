@@ -3,12 +3,14 @@ package cluster
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/consensus"
 	"github.com/signetfs/signet/cluster/member"
 	"github.com/signetfs/signet/cluster/meta"
 	"github.com/signetfs/signet/cluster/replica"
+	"github.com/signetfs/signet/internal/clock"
 )
 
 // atlas is the ring and the hosts in memory, as of what this host has applied: small,
@@ -17,13 +19,14 @@ type atlas struct {
 	self    signet.HostID
 	members *member.Directory
 	log     *consensus.Node
+	clock   clock.Clock
 
 	mu     sync.RWMutex // guards what follows
 	arcs   []meta.Arc
 	spares []signet.HostID // storing hosts by number
 	up     map[signet.HostID]bool
-	local  map[signet.HostID]bool // this host's own opinion that a host does not answer
-	parted []signet.HostID        // removed, and voting until the log's members change
+	local  map[signet.HostID]time.Time // when this host last saw for itself that a host does not answer
+	parted []signet.HostID             // removed, and voting until the log's members change
 }
 
 // load reads everything anew.
@@ -153,15 +156,27 @@ func (a *atlas) Up(h signet.HostID) bool {
 	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.up[h] && !a.local[h]
+	at, doubted := a.local[h]
+	return a.up[h] && !(doubted && a.clock.Now().Sub(at) < doubtFor)
 }
+
+// Counts implements replica.Map.
+func (a *atlas) Counts(h signet.HostID) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.up[h]
+}
+
+// doubtFor is how long a host that did not answer this one is asked last. It may be a
+// host that says nothing by itself that would tell it is back.
+const doubtFor = 5 * time.Second
 
 // doubt notes this host's own experience with another one.
 func (a *atlas) doubt(h signet.HostID, down bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if down {
-		a.local[h] = true
+		a.local[h] = a.clock.Now()
 	} else {
 		delete(a.local, h)
 	}

@@ -142,7 +142,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	if n.server, err = wire.NewServer(cfg); err != nil {
 		return err
 	}
-	n.atlas = &atlas{self: n.self.host, members: n.members, local: map[signet.HostID]bool{}}
+	n.atlas = &atlas{self: n.self.host, members: n.members, clock: n.clock, local: map[signet.HostID]time.Time{}}
 	n.peers = &peers{group: signet.ClusterGroup, members: n.members, pool: n.pool, clock: o.Clock, doubt: n.atlas.doubt}
 	n.objects = replica.New(replica.Config{
 		Self: n.self.host, Local: n.store, Peers: n.peers, Map: n.atlas, Reports: mend{n}, Clock: o.Clock, Logger: o.Logger,

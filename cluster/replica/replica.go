@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	tryTimeout = 5 * time.Second
 	// straggler is how long a copy may take that nobody waits for any more.
 	straggler = 30 * time.Second
+	// shortage is how long a put tries again when too few hosts took it, and pause how
+	// long it waits in between: until the log says that a host is down, it counts.
+	shortage = 4 * time.Second
+	pause    = 100 * time.Millisecond
 )
 
 // MinCopies is how many hosts have an object durable before anybody may rely on it, as
@@ -39,7 +44,10 @@ type Where struct {
 // Map knows the ring and who is up, from memory.
 type Map interface {
 	Where(a signet.Address) Where
+	// Up says whether a host seems to answer, by the log and by what this host saw.
 	Up(h signet.HostID) bool
+	// Counts says whether a host is up by the log: what all hosts agree on.
+	Counts(h signet.HostID) bool
 	// Applied is the newest log index that this host has applied.
 	Applied() signet.Index
 	// Session is this host's session.
@@ -81,12 +89,16 @@ func New(c Config) *Replica { return &Replica{c} }
 
 // candidates returns the hosts to try for a put, wanted first: the owners that are up,
 // then the spares that are up, then everybody else (who is thought to be down may not
-// be), and how many copies are wanted and how many needed.
+// be), and how many copies are wanted and how many needed. That a host does not answer
+// this one is no reason to do with fewer copies: this one may be the one cut off.
 func (r *Replica) candidates(w Where) (hosts []signet.HostID, want, need int) {
 	var down []signet.HostID
-	up := 0
+	up, counted := 0, 0
 	add := func(list []signet.HostID) {
 		for _, h := range list {
+			if h == r.Self || r.Map.Counts(h) {
+				counted++
+			}
 			if r.Map.Up(h) {
 				hosts = append(hosts, h)
 				up++
@@ -97,8 +109,9 @@ func (r *Replica) candidates(w Where) (hosts []signet.HostID, want, need int) {
 	}
 	add(w.Owners)
 	add(w.Spares)
-	want = min(len(w.Owners), max(up, 1))
-	return append(hosts, down...), want, min(MinCopies, want)
+	need = max(min(MinCopies, len(w.Owners), counted), 1)
+	want = max(min(len(w.Owners), up), need)
+	return append(hosts, down...), want, need
 }
 
 // copied is the end of one attempt.
@@ -115,14 +128,14 @@ func (r *Replica) Put(ctx context.Context, g signet.Group, a signet.Address, sea
 	w := r.Map.Where(a)
 	o := signet.Object{Address: a, Sealed: uint32(len(sealed)), Form: signet.FormReplicas, Ring: w.Version, Put: r.Map.Applied()}
 	meta := store.Meta{Session: r.Map.Session(), Index: o.Put}
-	hosts, want, need := r.candidates(w)
-	p := &put{r: r, ctx: ctx, group: g, address: a, sealed: sealed, meta: meta, rest: hosts, results: make(chan copied, len(hosts)), release: release}
+	hosts, want, _ := r.candidates(w)
+	p := &put{r: r, where: w, ctx: ctx, group: g, address: a, sealed: sealed, meta: meta, rest: hosts, results: make(chan copied, len(hosts)), release: release}
 	p.users.Store(1)
 	defer p.unuse()
 	for range want {
 		p.next()
 	}
-	have, err := p.await(want, need)
+	have, err := p.await()
 	if err != nil {
 		return signet.Object{}, err
 	}
@@ -152,6 +165,7 @@ func sameHosts(a, b []signet.HostID) bool {
 // put is one Put under way. It is used by one goroutine; the attempts only send.
 type put struct {
 	r       *Replica
+	where   Where
 	ctx     context.Context
 	group   signet.Group
 	address signet.Address
@@ -197,10 +211,42 @@ func (r *Replica) putOn(ctx context.Context, h signet.HostID, g signet.Group, a 
 	return r.Peers.Put(ctx, h, g, a, sealed, m)
 }
 
-// await collects results until want hosts have the object, or need and the others take
-// too long, and returns who has it.
-func (p *put) await(want, need int) ([]signet.HostID, error) {
+// await collects results until as many hosts have the object as are wanted, or as many
+// as are needed and the others take too long, and returns who has it. It starts over
+// for a while when too few took it.
+func (p *put) await() ([]signet.HostID, error) {
 	var have []signet.HostID
+	end := p.r.Clock.Now().Add(shortage)
+	for {
+		_, want, need := p.r.candidates(p.where)
+		var errs []error
+		have, errs = p.collect(have, want, need)
+		if len(have) >= need {
+			p.leave()
+			return have, nil
+		}
+		if err := p.ctx.Err(); err != nil {
+			return nil, signet.Wrap("put object", p.address.String(), err)
+		}
+		err := p.failure(have, need, errs)
+		if signet.KindOf(err) != signet.Unavailable || !p.r.Clock.Now().Before(end) {
+			return nil, err
+		}
+		if err := clock.Sleep(p.ctx, p.r.Clock, pause); err != nil {
+			return nil, signet.Wrap("put object", p.address.String(), err)
+		}
+		// Nobody is at it now: all that have not got it are asked again.
+		p.rest, want, _ = p.r.candidates(p.where)
+		p.rest = slices.DeleteFunc(p.rest, func(h signet.HostID) bool { return slices.Contains(have, h) })
+		for range want - len(have) {
+			p.next()
+		}
+	}
+}
+
+// collect adds to have whoever takes the object, until that are want, or need and the
+// rest lingers, or nobody is left to ask.
+func (p *put) collect(have []signet.HostID, want, need int) ([]signet.HostID, []error) {
 	var errs []error
 	patience := p.r.Clock.NewTimer(tryTimeout)
 	defer patience.Stop()
@@ -224,24 +270,19 @@ func (p *put) await(want, need int) ([]signet.HostID, error) {
 			p.next()
 		case <-patience.C():
 			if lingering {
-				p.leave(have)
-				return have, nil
+				return have, errs
 			}
 			p.next() // somebody hangs; ask one more
 			patience.Reset(tryTimeout)
 		case <-p.ctx.Done():
-			return nil, signet.Wrap("put object", p.address.String(), p.ctx.Err())
+			return have, errs
 		}
 	}
-	if len(have) >= need {
-		p.leave(have)
-		return have, nil
-	}
-	return nil, p.failure(have, need, errs)
+	return have, errs
 }
 
 // leave has the results that are still out reported when they come.
-func (p *put) leave(have []signet.HostID) {
+func (p *put) leave() {
 	running := p.running
 	if running == 0 {
 		return
@@ -258,7 +299,7 @@ func (p *put) leave(have []signet.HostID) {
 // failure is why too few hosts have the object: for lack of space if any said so.
 func (p *put) failure(have []signet.HostID, need int, errs []error) error {
 	kind := signet.Unavailable
-	var last error
+	last := signet.Errorf(kind, "", "", "nobody to ask")
 	for _, err := range errs {
 		last = err
 		if k := signet.KindOf(err); k == signet.NoSpace {
