@@ -1,8 +1,9 @@
 package integration
 
 import (
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,11 @@ import (
 // TestTree copies a real tree in on one host and compares it on the others.
 func TestTree(t *testing.T) {
 	r := ring.Start(t, 3)
-	src := filepath.Join(runtime.GOROOT(), "src", "net")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := filepath.Join(strings.TrimSpace(string(root)), "src", "net")
 	r.Host(0).Run(3*time.Minute, "cp", "-a", src, "tree")
 	for _, h := range r.Hosts() {
 		h.Run(3*time.Minute, "diff", "-r", "--no-dereference", src, "tree")

@@ -143,17 +143,18 @@ func (d *Daemon) clusterName() (string, error) {
 // roomFor refuses a second mount: the change feed knows writes of this host as those of
 // one kernel's mount.
 func (d *Daemon) roomFor(path string) error {
-	for _, m := range d.mountList() {
-		at := m.mount.Path()
-		if m.off.Load() {
-			return signet.Errorf(signet.Busy, "mount", path, "a program or a container still uses the mount that was taken off %s: it has to end first", at)
-		}
-		if at == filepath.Clean(path) {
-			return signet.Errorf(signet.Busy, "mount", path, "this host has it mounted there already")
-		}
-		return signet.Errorf(signet.Busy, "mount", path, "this host has the volume mounted at %s already: unmount it first, or show it in a second place with 'mount --bind %s %s'", at, at, path)
+	mounts := d.mountList()
+	if len(mounts) == 0 {
+		return nil
 	}
-	return nil
+	at := mounts[0].mount.Path()
+	switch {
+	case mounts[0].off.Load():
+		return signet.Errorf(signet.Busy, "mount", path, "a program or a container still uses the mount that was taken off %s: it has to end first", at)
+	case at == filepath.Clean(path):
+		return signet.Errorf(signet.Busy, "mount", path, "this host has it mounted there already")
+	}
+	return signet.Errorf(signet.Busy, "mount", path, "this host has the volume mounted at %s already: unmount it first, or show it in a second place with 'mount --bind %s %s'", at, at, path)
 }
 
 // attach makes the mount and begins to serve it.

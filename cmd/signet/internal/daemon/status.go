@@ -35,15 +35,6 @@ type tables struct {
 	none     bool // nothing of the cluster is here yet
 }
 
-func (t *tables) host(id signet.HostID) meta.Host {
-	for _, h := range t.hosts {
-		if h.ID == id {
-			return h
-		}
-	}
-	return meta.Host{ID: id}
-}
-
 func (d *Daemon) readTables() (*tables, error) {
 	r := d.node.Log().Reader(signet.DefaultVolume)
 	defer r.Close()
