@@ -38,8 +38,18 @@ type DirEntry struct {
 
 // listing is the state of an open directory.
 type listing struct {
-	mu   sync.Mutex
-	last map[uint64][]byte // guarded by mu; sealed names handed out last, by cookie
+	mu   sync.Mutex        // guards:
+	last map[uint64][]byte // sealed names handed out last, by cookie
+	end  uint64            // cookie of the last entry of all; 0: not come to yet
+}
+
+// ended says whether nothing follows a cookie because a reply ended there with the
+// directory's last entry. A listing that fits into one reply therefore shows one moment:
+// a name that was moved meanwhile is not seen in both places.
+func (l *listing) ended(cookie uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return cookie != 0 && cookie == l.end
 }
 
 // after returns the sealed name after which a listing goes on, nil to begin. ok is
@@ -59,10 +69,14 @@ func (l *listing) after(cookie uint64) (name []byte, ok bool) {
 	return binary.BigEndian.AppendUint64(nil, (cookie+1)<<1), true
 }
 
-// remember notes what was handed out.
-func (l *listing) remember(rows []dirRow) {
+// remember notes what was handed out, and whether it was the last of all.
+func (l *listing) remember(rows []dirRow, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.end = 0
+	if all && len(rows) > 0 {
+		l.end = rows[len(rows)-1].Cookie
+	}
 	l.last = make(map[uint64][]byte, len(rows))
 	for i := range rows {
 		l.last[rows[i].Cookie] = rows[i].sealed
@@ -109,6 +123,9 @@ func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, plus bool, limit int,
 	if h.dir == nil {
 		return signet.Errorf(signet.NotDir, "list", inodeText(h.node.ino), "it is a file")
 	}
+	if h.dir.ended(cookie) {
+		return nil
+	}
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	var rows []dirRow
@@ -120,7 +137,7 @@ func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, plus bool, limit int,
 		return signet.Wrap("list", inodeText(h.node.ino), err)
 	}
 	taken := f.emitAll(rows, ttl, emit)
-	h.dir.remember(rows[:taken])
+	h.dir.remember(rows[:taken], taken == len(rows) && taken < limit)
 	return nil
 }
 

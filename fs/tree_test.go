@@ -395,6 +395,37 @@ func TestXattrs(t *testing.T) {
 	u.refused(signet.NoAttr, func(r *fs.Request) error { return u.RemoveXattr(r, d.Ino, "user.a") })
 }
 
+// TestSmallListingIsOneMoment lists a directory whose entries fit into one reply: what
+// comes after it is listed from the start again, not at its end.
+func TestSmallListingIsOneMoment(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, fstest.NewVolume(t).Mount())
+	d := u.mkdir(root, "d", 0o755)
+	u.mkdir(d.Ino, "first", 0o755)
+	var h fs.Handle
+	u.must(func(r *fs.Request) (err error) { h, err = u.OpenDir(r, d.Ino); return err })
+	var cookie uint64
+	list := func() (n int) {
+		u.must(func(r *fs.Request) error {
+			return u.ReadDir(r, h, cookie, true, 1000, func(e fs.DirEntry) bool { n++; cookie = e.Cookie; return true })
+		})
+		return n
+	}
+	if n := list(); n != 3 {
+		t.Error(n, "entries, want one and the two dots")
+	}
+	for i := range 20 {
+		u.mkdir(d.Ino, fmt.Sprint("later", i), 0o755)
+	}
+	if n := list(); n != 0 {
+		t.Error(n, "entries after the end")
+	}
+	cookie = 0
+	if n := list(); n != 23 {
+		t.Error(n, "entries from the start again")
+	}
+}
+
 func TestListingWhileItChanges(t *testing.T) {
 	t.Parallel()
 	v := fstest.NewVolume(t)
