@@ -1,13 +1,14 @@
 package consensus
 
 import (
+	"math"
 	"sync"
 
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// work is an unbounded queue between two loops. What is in it is bounded by the library:
-// uncommitted entries, entries being applied, messages in flight.
+// work is a queue between two loops. What is in it is bounded by the library: uncommitted
+// entries, entries being applied, messages in flight. Where it is not, putOrMerge does it.
 type work[T any] struct {
 	mu    sync.Mutex
 	items []T
@@ -16,9 +17,16 @@ type work[T any] struct {
 
 func newWork[T any]() *work[T] { return &work[T]{wake: make(chan struct{}, 1)} }
 
-func (w *work[T]) put(item T) {
+func (w *work[T]) put(item T) { w.putOrMerge(item, math.MaxInt, nil) }
+
+// putOrMerge puts item, or merges it into the last one if as many as most wait already.
+func (w *work[T]) putOrMerge(item T, most int, merge func(last *T, item T)) {
 	w.mu.Lock()
-	w.items = append(w.items, item)
+	if n := len(w.items); n >= most {
+		merge(&w.items[n-1], item)
+	} else {
+		w.items = append(w.items, item)
+	}
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:

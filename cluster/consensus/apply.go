@@ -109,7 +109,7 @@ func (n *Node) applyBatch(batch []meta.Entry) error {
 	if n.config.Applied != nil {
 		n.config.Applied(step)
 	}
-	n.acks.put(published{step.Batch, step.End})
+	n.acks.putOrMerge(published{step.Batch, step.End}, maxUnacked, jump)
 	n.keep(batch)
 	return nil
 }
@@ -118,6 +118,14 @@ func (n *Node) applyBatch(batch []meta.Entry) error {
 type published struct {
 	signet.Batch
 	end meta.Position
+}
+
+// maxUnacked bounds the batches that wait for slow subscribers.
+const maxUnacked = 4096
+
+// jump makes one batch of two by forgetting what exactly changed.
+func jump(last *published, p published) {
+	*last = published{signet.Batch{Index: p.Index, All: true}, p.end}
 }
 
 // ackLoop has every subscriber forget what changed and then acks. Batches that queue up

@@ -276,3 +276,15 @@ func TestViewsBehindAnOldOne(t *testing.T) {
 		t.Errorf("%d entries of no view", len(r.open))
 	}
 }
+
+// A subscriber that hangs does not make the queue grow for ever.
+func TestWorkMerges(t *testing.T) {
+	w := newWork[published]()
+	for i := signet.Index(1); i <= 10; i++ {
+		w.putOrMerge(published{signet.Batch{Index: i, Changes: []signet.Change{{}}}, meta.Position{Index: i}}, 4, jump)
+	}
+	items := w.take(nil)
+	if last := items[len(items)-1]; len(items) != 4 || !last.All || last.Index != 10 || last.end.Index != 10 {
+		t.Errorf("%d items, the last %+v", len(items), last)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,6 +118,7 @@ func (n *Node) tablesDirs() ([]int, error) {
 			}
 		}
 	}
+	slices.Sort(seqs)
 	return seqs, nil
 }
 
