@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/consensus"
@@ -187,6 +188,9 @@ func (n *Node) onJoin(ctx context.Context, from signet.HostKey, req *wire.Reques
 	if m.Version < n.oldestFeature() {
 		return wire.Reply{}, signet.Errorf(signet.WrongVersion, "join", "", "this cluster uses features that the joining host's signet does not know: update it first")
 	}
+	if err := n.checkJoin(from, m.Proof); err != nil {
+		return wire.Reply{}, err
+	}
 	a, ticket, err := n.log.Do(ctx, signet.ClusterGroup, &meta.Join{
 		Token: member.DigestOf(m.Proof), Time: timeOf(n.clock.Now()),
 		Host: meta.NewHost{
@@ -201,7 +205,7 @@ func (n *Node) onJoin(ctx context.Context, from signet.HostKey, req *wire.Reques
 	case err != nil:
 		return wire.Reply{}, err
 	case a.Result.Err == signet.BadToken:
-		return wire.Reply{}, signet.Errorf(signet.BadToken, "join", "", "the token is wrong, used up, expired or revoked: make another with 'signet token create'")
+		return wire.Reply{}, badToken()
 	case a.Result.Err != signet.OK:
 		return wire.Reply{}, signet.Errorf(a.Result.Err, "join", "", "refused: %v", a.Result.Err)
 	}
@@ -212,6 +216,30 @@ func (n *Node) onJoin(ctx context.Context, from signet.HostKey, req *wire.Reques
 		}
 	}
 	return wire.Reply{Message: out}, nil
+}
+
+func badToken() error {
+	return signet.Errorf(signet.BadToken, "join", "", "the token is wrong, used up, expired or revoked: make another with 'signet token create'")
+}
+
+// checkJoin turns away who shows no token that this host knows, before anything is
+// proposed: strangers must not be able to fill the log. Apply judges the rest. The host
+// that a token names as its sponsor made it, so it knows it.
+func (n *Node) checkJoin(from signet.HostKey, proof []byte) error {
+	r := n.log.Reader(signet.ClusterGroup)
+	defer r.Close()
+	if _, err := r.HostByKey(from); err == nil {
+		return nil // it asks again, its answer was lost
+	}
+	tokens, err := r.Tokens()
+	if err != nil {
+		return err
+	}
+	digest := member.DigestOf(proof)
+	if !slices.ContainsFunc(tokens, func(t meta.Token) bool { return t.Digest == digest && t.Left > 0 }) {
+		return badToken()
+	}
+	return nil
 }
 
 // oldestFeature is the newest feature that is switched on: who joins must know it.

@@ -95,3 +95,15 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("garbage: %v", err)
 	}
 }
+
+// Who has no token gets nothing into the log.
+func TestStrangersLeaveTheLogAlone(t *testing.T) {
+	b := newBench(t, 1)
+	n := b.hosts[0]
+	if err := n.checkJoin(signet.HostKey{9}, []byte("guess")); signet.KindOf(err) != signet.BadToken {
+		t.Errorf("%v", err)
+	}
+	if err := n.checkJoin(n.Key(), nil); err != nil {
+		t.Errorf("a member that asks again: %v", err)
+	}
+}
