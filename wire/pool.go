@@ -278,7 +278,7 @@ func (p *Pool) Join(ctx context.Context, addrs []string, accept func(signet.Host
 		}
 		err = signet.Wrap("connect to", addr, err)
 	}
-	return signet.HostKey{}, signet.Wrap("join", "", err)
+	return signet.HostKey{}, notSent{signet.Wrap("join", "", err)}
 }
 
 func (p *Pool) join(ctx context.Context, c *conn, out *Join, in *Joined) error {

@@ -89,7 +89,7 @@ func parseSize(s string) (uint64, error) {
 		}
 	}
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v <= 0 || v > 1<<62/float64(uint64(1)<<shift) {
+	if err != nil || !(v > 0) || v > 1<<62/float64(uint64(1)<<shift) {
 		return 0, fmt.Errorf("want a number of bytes such as 500G or 2T")
 	}
 	return uint64(v * float64(uint64(1)<<shift)), nil

@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"github.com/signetfs/signet/cmd/signet/internal/control"
 	"github.com/signetfs/signet/cmd/signet/internal/daemon"
@@ -171,7 +171,9 @@ func save(ts *testscript.TestScript, _ bool, args []string) {
 // until PATTERN CMD...: runs a command until its output matches.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	pattern := regexp.MustCompile(args[0])
-	for end := time.Now().Add(30 * time.Second); ; {
+	again := time.NewTicker(20 * time.Millisecond) // another process: there is nothing to wait on
+	defer again.Stop()
+	for end := time.Now().Add(30 * time.Second); ; <-again.C {
 		cmd := exec.Command(args[1], args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "HOME="+ts.Getenv("HOME"), "XDG_STATE_HOME="+ts.Getenv("XDG_STATE_HOME"))
@@ -182,7 +184,6 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		if time.Now().After(end) {
 			ts.Fatalf("waited in vain for %q:\n%s", args[0], out)
 		}
-		time.Sleep(20 * time.Millisecond) // another process: there is nothing to wait on
 	}
 }
 
@@ -191,15 +192,17 @@ func murder(ts *testscript.TestScript, _ bool, args []string) {
 	var pid int
 	_, err := fmt.Sscan(ts.ReadFile(filepath.Join(args[0], "lock")), &pid)
 	ts.Check(err)
-	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
-	for syscall.Kill(pid, 0) == nil && !zombie(pid) {
-		time.Sleep(time.Millisecond)
+	fd, err := unix.PidfdOpen(pid, 0)
+	ts.Check(err)
+	defer unix.Close(fd)
+	ts.Check(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
+	for {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		if err != unix.EINTR {
+			break
+		}
 	}
-}
-
-func zombie(pid int) bool {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return strings.Contains(string(b), ") Z ")
+	ts.Check(err)
 }
 
 // nowhere FILE DIR...: fails if a file below one of the directories, a command line of a

@@ -175,6 +175,9 @@ func Join(ctx context.Context, c JoinConfig) (out *control.Join, err error) {
 	err = cluster.Join(ctx, c.Token, c.hostOptions(begun.disk, public, c.Roles), environment(c.Logger))
 	if err != nil {
 		known = joinRefused(err)
+		if wire.NotSent(err) && signet.KindOf(err) == signet.Unavailable {
+			err = signet.Errorf(signet.Unavailable, "", "", "%w: see that the host which made the token runs ('signet status' there), and that this one can reach its address", err)
+		}
 		return nil, err
 	}
 	id, host, err := cluster.Who(begun.disk)
@@ -184,9 +187,7 @@ func Join(ctx context.Context, c JoinConfig) (out *control.Join, err error) {
 // joinRefused says whether an error means that the host was not admitted for certain.
 func joinRefused(err error) bool {
 	switch signet.KindOf(err) {
-	case signet.Timeout, signet.Interrupted, signet.Other:
-		return false
-	case signet.Unavailable:
+	case signet.Timeout, signet.Interrupted, signet.Other, signet.Unavailable:
 		return wire.NotSent(err)
 	}
 	return true
