@@ -237,8 +237,11 @@ func (t testTransport) deliver(to signet.HostID, f func(*Node)) {
 	if h == nil {
 		return
 	}
+	t.world.mu.Lock()
+	inbox := h.inbox // of the process that runs now
+	t.world.mu.Unlock()
 	select {
-	case h.inbox <- f:
+	case inbox <- f:
 	default:
 	}
 }
