@@ -82,9 +82,6 @@ func runDaemon(c *cli.Context) error {
 func runHost(c *cli.Context, dir, listen string) error {
 	starter := daemon.StartedBy()
 	syscall.Umask(0o077)
-	if err := daemon.Harden(); err != nil {
-		return err
-	}
 	var out io.Writer = c.App.ErrWriter
 	if starter.InBackground() {
 		out = &daemon.LogWriter{Dir: dir}

@@ -5,12 +5,18 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/signetfs/signet/cmd/signet/internal/daemon"
 )
 
 // version is set by the linker.
 var version = "unknown"
 
 func main() {
+	// Commands hold tokens, passphrases and keys for a moment, the daemon for long.
+	if err := daemon.Harden(); err != nil {
+		os.Exit(report(err, false, terminal{os.Stdin, os.Stdout, os.Stderr}))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args, terminal{os.Stdin, os.Stdout, os.Stderr})
 	stop()

@@ -64,6 +64,8 @@ func Start(ctx context.Context, dir string, args ...string) error {
 	line, err := bufio.NewReader(r).ReadBytes('\n')
 	var said readiness
 	switch {
+	case ctx.Err() != nil:
+		return signet.Errorf(signet.Interrupted, "start the daemon of", dir, "interrupted; it goes on starting in the background")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return signet.Errorf(signet.Timeout, "start the daemon of", dir, "it does not serve yet; its log is %s", LogPath(dir))
 	case err != nil || json.Unmarshal(line, &said) != nil:
