@@ -38,11 +38,9 @@ func (w *work) comeBack(ctx context.Context, h *host) error {
 		return err
 	}
 	w.record("signet mount until ls works", "s", false, time.Since(began).Seconds())
-	s, err := r.status(ctx, h)
-	if err != nil {
+	if err := r.meet(ctx, h); err != nil {
 		return err
 	}
-	h.id, h.pid = s.Self, s.Process.PID
 	if err := r.healthy(ctx); err != nil {
 		return err
 	}

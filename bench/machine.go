@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,14 @@ func dropCaches() bool {
 	}
 	unix.Sync()
 	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3\n"), 0) == nil
+}
+
+// urge has the kernel prefer a process's session to others.
+func urge(pid string) error {
+	if err := os.WriteFile(filepath.Join("/proc", pid, "autogroup"), []byte("-19\n"), 0); err != nil {
+		return fmt.Errorf("-urgent: %w", err)
+	}
+	return nil
 }
 
 // usage is what a process has used of the machine.

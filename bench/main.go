@@ -27,6 +27,7 @@ type options struct {
 	only    *regexp.Regexp
 	also    []target
 	out     string
+	urgent  bool   // before other sessions of this machine
 	profile string // directory for profiles, one for each run of a scenario
 }
 
@@ -51,10 +52,11 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.tree, "tree", "", "a real tree to unpack and copy (default: src/internal of the Go tree)")
 	f.IntVar(&o.size, "size", 1024, "`MIB` of the large file")
 	f.IntVar(&o.files, "files", 10000, "files in one directory")
-	f.IntVar(&o.rounds, "rounds", 3, "measure this often; the table shows medians")
+	f.IntVar(&o.rounds, "rounds", 3, "measure this often; the table shows the median, and what was best")
 	f.IntVar(&o.kills, "kills", 5, "how often the leader is killed")
 	f.StringVar(&o.out, "json", "", "write all figures to `FILE` (default: DIR.json)")
 	f.StringVar(&o.profile, "perf", "", "record with perf what the hosts do in each scenario, into `DIR`")
+	f.BoolVar(&o.urgent, "urgent", false, "let the kernel prefer this and the hosts to what else the machine does (root)")
 	f.Func("only", "only the scenarios whose names match `REGEXP`", func(s string) (err error) {
 		o.only, err = regexp.Compile(s)
 		return err
@@ -99,8 +101,13 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 	if err := os.Mkdir(local, 0o700); err != nil {
 		return err
 	}
+	if o.urgent {
+		if err := urge("self"); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(os.Stderr, "starting three hosts ...")
-	r, err := startRing(ctx, o.signet, o.dir)
+	r, err := startRing(ctx, o.signet, o.dir, o.urgent)
 	if err != nil {
 		return errors.Join(err, r.stop())
 	}

@@ -73,13 +73,13 @@ func (r *report) addUsage(scenario string, took time.Duration, before, after []u
 // table prints the medians, and how the targets compare with the first.
 func (r *report) table(out io.Writer) {
 	m := r.Machine
-	fmt.Fprintf(out, "%d cores (%s), %d MiB of memory, Linux %s, %s; load %.1f when it began. Medians of %d rounds.\n\n",
+	fmt.Fprintf(out, "%d cores (%s), %d MiB of memory, Linux %s, %s; load %.1f when it began. Medians of %d rounds, and the best round.\n\n",
 		m.Cores, m.CPU, m.Memory, m.Kernel, m.Go, m.Load, r.Rounds)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	defer w.Flush()
 	head := []string{"", "unit"}
 	for i, t := range r.Targets {
-		head = append(head, t.Name+" ("+t.FS+")")
+		head = append(head, t.Name+" ("+t.FS+")", "best")
 		if i > 0 {
 			head = append(head, "of "+r.Targets[0].Name)
 		}
@@ -94,12 +94,29 @@ func (r *report) table(out io.Writer) {
 		line(w, len(head), r.row(f))
 	}
 	line(w, len(head), []string{"[what the hosts used]"})
-	for _, u := range r.Usage {
+	for _, u := range r.used() {
 		line(w, len(head), []string{
 			fmt.Sprintf("%s, host %d, %.1f s", u.Scenario, u.Host, u.Seconds), "",
-			fmt.Sprintf("%.1f s of CPU", u.CPU), fmt.Sprintf("%.0f MiB at most", u.PeakMiB),
+			fmt.Sprintf("%.1f s of CPU", u.CPU), "", fmt.Sprintf("%.0f MiB at most", u.PeakMiB),
 		})
 	}
+}
+
+// used sums up what each host used over the rounds.
+func (r *report) used() []usageRow {
+	var sums []usageRow
+	for _, u := range r.Usage {
+		i := slices.IndexFunc(sums, func(s usageRow) bool { return s.Scenario == u.Scenario && s.Host == u.Host })
+		if i < 0 {
+			sums = append(sums, u)
+			continue
+		}
+		s := &sums[i]
+		s.Seconds += u.Seconds
+		s.CPU += u.CPU
+		s.PeakMiB = max(s.PeakMiB, u.PeakMiB)
+	}
+	return sums
 }
 
 // row is what each target did, and what part of the first target's that is.
@@ -108,7 +125,7 @@ func (r *report) row(f *figure) []string {
 	first := median(f.Values[r.Targets[0].Name])
 	for i, t := range r.Targets {
 		v := f.Values[t.Name]
-		row = append(row, number(median(v), len(v)))
+		row = append(row, number(median(v), len(v)), number(f.best(v), len(v)))
 		switch {
 		case i == 0:
 		case first > 0 && len(v) > 0:
@@ -139,6 +156,17 @@ func number(v float64, n int) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// best returns the best value.
+func (f *figure) best(v []float64) float64 {
+	switch {
+	case len(v) == 0:
+		return 0
+	case f.More:
+		return slices.Max(v)
+	}
+	return slices.Min(v)
 }
 
 func median(v []float64) float64 { return percentile(v, 50) }

@@ -24,6 +24,7 @@ const pollEvery = 20 * time.Millisecond
 // ring is three hosts on this machine.
 type ring struct {
 	signet string
+	urgent bool
 	hosts  []*host
 }
 
@@ -46,8 +47,8 @@ type status struct {
 
 // startRing starts three hosts and waits until all is well. The ring it returns must be
 // stopped, also after an error.
-func startRing(ctx context.Context, program, dir string) (*ring, error) {
-	r := &ring{signet: program}
+func startRing(ctx context.Context, program, dir string, urgent bool) (*ring, error) {
+	r := &ring{signet: program, urgent: urgent}
 	token := filepath.Join(dir, "token")
 	for i := range 3 {
 		h := &host{state: filepath.Join(dir, fmt.Sprintf("h%d", i+1)), mnt: filepath.Join(dir, fmt.Sprintf("mnt%d", i+1))}
@@ -104,11 +105,20 @@ func (r *ring) mount(ctx context.Context, h *host) error {
 	if _, err := r.call(ctx, "mount", "--state", h.state, h.mnt); err != nil {
 		return err
 	}
+	return r.meet(ctx, h)
+}
+
+// meet finds out who a host is that has just started.
+func (r *ring) meet(ctx context.Context, h *host) error {
 	s, err := r.status(ctx, h)
-	if err == nil {
-		h.id, h.pid = s.Self, s.Process.PID
+	if err != nil {
+		return err
 	}
-	return err
+	h.id, h.pid = s.Self, s.Process.PID
+	if r.urgent {
+		return urge(fmt.Sprint(h.pid))
+	}
+	return nil
 }
 
 func (r *ring) status(ctx context.Context, h *host) (*status, error) {
