@@ -5,314 +5,239 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
-
+	"github.com/signetfs/signet/integration/crash"
 	"github.com/signetfs/signet/integration/ring"
 )
 
-// A history of what programs on several mounts did in one directory, checked for
-// linearizability. A name is free or leads to an inode. Renames touch two names; they stay
-// within pairs, so that the history of each pair can be checked by itself: the checker's
-// work grows exponentially with what goes on at the same time.
+// writersPerHost is how many programs work on each of two hosts in one directory.
+const writersPerHost = 8
 
-const pairs = 6
-
-type nameOp struct {
-	op       ring.Op
-	pair     int
-	name, to int // 0 or 1: of the pair
+// playground is a directory in which programs of two hosts work at once.
+type playground struct {
+	t     *testing.T
+	r     *ring.Ring
+	dir   string
+	h     history
+	tags  atomic.Uint32
+	bound time.Duration
+	stop  chan struct{} // closed when the time is over
 }
 
-func (o nameOp) path(dir string, name int) string {
-	return fmt.Sprintf("%s/%c%d", dir, 'a'+o.pair, name)
-}
-
-type nameResult struct {
-	unknown bool // lost with its host, or failed as a cut-off host's calls do: it may have been carried out
-	errno   syscall.Errno
-	ino     uint64 // of what was created, or found
-}
-
-// names is the state of a pair: an inode, or 0, for each name.
-type names [2]uint64
-
-// step says whether the result fits the state, and what the state is afterwards.
-func (o nameOp) step(s names, r nameResult) (names, bool) {
-	var want syscall.Errno
-	switch o.op {
-	case ring.OpOpen: // O_CREAT|O_EXCL
-		if s[o.name] != 0 {
-			want = syscall.EEXIST
-		} else {
-			s[o.name] = r.ino
-		}
-	case ring.OpUnlink:
-		if s[o.name] == 0 {
-			want = syscall.ENOENT
-		}
-		s[o.name] = 0
-	case ring.OpRename:
-		switch {
-		case s[o.name] == 0:
-			want = syscall.ENOENT
-		case o.name != o.to:
-			s[o.to], s[o.name] = s[o.name], 0
-		}
-	case ring.OpStat:
-		if s[o.name] == 0 {
-			want = syscall.ENOENT
-		} else if r.errno == 0 && r.ino != s[o.name] {
-			return s, false
+// play has writers work in a directory of its own for a time, each pausing for at most
+// pace between two operations, while trouble makes trouble; then it checks the history.
+func play(t *testing.T, r *ring.Ring, dir string, seed uint64, length, pace time.Duration, trouble func(rnd *rand.Rand, stop <-chan struct{})) *history {
+	t.Helper()
+	r.Host(0).Mkdir(dir)
+	p := &playground{t: t, r: r, dir: dir, bound: ring.Bound + 5*time.Second, stop: make(chan struct{})}
+	var writers, evil sync.WaitGroup
+	for c := range 2 * writersPerHost {
+		writers.Go(func() { p.write(c, rand.New(rand.NewPCG(seed, uint64(c+1))), pace) })
+	}
+	evil.Go(func() { trouble(rand.New(rand.NewPCG(seed, 0)), p.stop) })
+	time.Sleep(length)
+	close(p.stop)
+	writers.Wait()
+	evil.Wait()
+	// What both hosts see in the end belongs to the history too.
+	for c := range 2 {
+		for g := range groups {
+			for n := range groupNames {
+				in := dirOp{kind: "stat", group: g, name: n}
+				p.do(c, r.Host(c), in)
+			}
 		}
 	}
-	return s, r.errno == want
+	p.h.check(t)
+	return &p.h
 }
 
-var nameModel = porcupine.NondeterministicModel{
-	Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
-		out := make([][]porcupine.Operation, pairs)
-		for _, o := range all {
-			p := o.Input.(nameOp).pair
-			out[p] = append(out[p], o)
+func (p *playground) path(group, name int) string {
+	return fmt.Sprintf("%s/%c%d", p.dir, 'a'+group, name)
+}
+
+// write is what one program does.
+func (p *playground) write(client int, rnd *rand.Rand, pace time.Duration) {
+	host := p.r.Host(client % 2)
+	kinds := []string{"create", "create", "remove", "rename", "stat", "stat", "list"}
+	for {
+		select {
+		case <-p.stop:
+			return
+		default:
 		}
-		return out
-	},
-	Init: func() []any { return []any{names{}} },
-	Step: func(state, input, output any) []any {
-		s, r := state.(names), output.(nameResult)
-		after, fits := input.(nameOp).step(s, r)
-		switch {
-		case r.unknown:
-			return []any{s, after}
-		case fits:
-			return []any{after}
+		in := dirOp{kind: kinds[rnd.IntN(len(kinds))], group: rnd.IntN(groups), name: rnd.IntN(groupNames), to: rnd.IntN(groupNames)}
+		changes := in.kind == "create" || in.kind == "remove" || in.kind == "rename"
+		if changes && !p.h.mayAct(in.group) {
+			in.kind, changes = "stat", false
 		}
-		return nil
-	},
-	Equal:             func(a, b any) bool { return a == b },
-	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %+v", in, out) },
+		if in.kind == "create" {
+			tag := p.tags.Add(1)
+			if tag > maxTag {
+				return
+			}
+			in.tag = uint16(tag)
+		}
+		wait := time.Duration(0)
+		if pace > 0 {
+			wait = time.Duration(rnd.Int64N(int64(pace)))
+		}
+		if p.do(client, host, in) == unknown {
+			wait = 250 * time.Millisecond // whatever it was will still be there
+		}
+		select {
+		case <-p.stop:
+		case <-time.After(wait):
+		}
+	}
 }
 
-// unclear says whether a call that ended with this errno may have been carried out.
-func unclear(err error) bool {
-	return ring.Lost(err) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.ENOTCONN) ||
-		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EROFS)
-}
-
-// history collects operations of many writers.
-type history struct {
-	mu      sync.Mutex
-	ops     []porcupine.Operation
-	unknown int
-	longest time.Duration
-}
-
-// maxUnknown bounds the operations of unknown result: each may be anywhere in what
-// follows, and doubles the checker's work.
-const maxUnknown = 24
-
-// act does one operation and notes it. It says whether the writer should go on.
-func (h *history) act(client int, host *ring.Host, dir string, in nameOp, seq uint64) bool {
-	call := ring.Call{Op: in.op, Path: in.path(dir, in.name), To: in.path(dir, in.to)}
-	if in.op == ring.OpOpen {
-		call.Flags, call.Mode = syscall.O_CREAT|syscall.O_EXCL|syscall.O_WRONLY, 0o644
+// do makes one operation and notes it.
+func (p *playground) do(client int, h *ring.Host, in dirOp) int {
+	q := ring.Call{Path: p.path(in.group, in.name)}
+	switch in.kind {
+	case "create":
+		q.Op, q.Flags, q.Mode = ring.OpOpen, os.O_CREATE|os.O_EXCL|os.O_WRONLY, uint32(in.tag)
+	case "remove":
+		q.Op = ring.OpUnlink
+	case "rename":
+		q.Op, q.To = ring.OpRename, p.path(in.group, in.to)
+	case "stat":
+		q.Op = ring.OpStat
+	case "list":
+		q.Op, q.Path = ring.OpNames, p.dir
 	}
 	from := ring.Now()
-	reply, err := host.DoWithin(call, 2*ring.Bound)
+	r, err := h.DoWithin(q, p.bound)
 	to := ring.Now()
-	var r nameResult
+	if r != nil {
+		from, to = r.From, r.To // without the way to the agent and back
+	}
+	out := dirResult{outcome: outcomeOf(err)}
+	if out.outcome == unknown {
+		out.err = err.Error()
+	}
 	switch {
-	case err != nil && unclear(err):
-		r.unknown = true
-	case err != nil:
-		errors.As(err, &r.errno)
-	}
-	if in.op == ring.OpOpen && err == nil {
-		if st, err := host.DoWithin(ring.Call{Op: ring.OpStatFD, FD: reply.FD}, 2*ring.Bound); err == nil {
-			r.ino = st.Stat.Ino
-		} else {
-			r.unknown = true
-		}
-		_, _ = host.DoWithin(ring.Call{Op: ring.OpClose, FD: reply.FD}, 2*ring.Bound)
-	}
-	if in.op == ring.OpStat && err == nil {
-		r.ino = reply.Stat.Ino
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.longest = max(h.longest, to-from)
-	if r.unknown {
-		if in.op == ring.OpStat {
-			return true // changed nothing, told nothing
-		}
-		if in.op == ring.OpOpen && r.ino == 0 {
-			r.ino = seq // what it made, if it did, has a number that nobody knows: see forget
-		}
-		h.unknown++
-		to = time.Duration(1 << 62)
-	}
-	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Output: r, Call: int64(from), Return: int64(to)})
-	return h.unknown < maxUnknown
-}
-
-// forget replaces inode numbers by whether there is one: after a create of unknown result
-// a name may lead to an inode whose number nobody was told.
-func (h *history) forget() {
-	for i := range h.ops {
-		r := h.ops[i].Output.(nameResult)
-		if r.ino != 0 {
-			r.ino = 1
-		}
-		h.ops[i].Output = r
-	}
-}
-
-func (h *history) check(t *testing.T) {
-	t.Helper()
-	if h.unknown > 0 {
-		h.forget()
-	}
-	m := nameModel.ToModel()
-	res, info := porcupine.CheckOperationsVerbose(m, h.ops, 2*time.Minute)
-	t.Logf("%d operations, %d of them with an unknown result, the longest took %v: %v", len(h.ops), h.unknown, h.longest.Round(time.Millisecond), res)
-	if res == porcupine.Ok {
-		return
-	}
-	f := filepath.Join(os.TempDir(), "signet-linear-"+strconv.Itoa(os.Getpid())+".html")
-	if err := porcupine.VisualizePath(m, info, f); err == nil {
-		t.Logf("see %s", f)
-	}
-	t.Errorf("the history is not linearizable: %v", res)
-}
-
-func linearSeed(t *testing.T) uint64 {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SIGNET_SEED"); s != "" {
-		v, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = v
-	}
-	t.Logf("SIGNET_SEED=%d", seed)
-	return seed
-}
-
-// work has eight writers on each of two hosts do ops operations in one directory while
-// nemesis does its worst.
-func work(t *testing.T, r *ring.Ring, ops int, pace time.Duration, nemesis func(r *rand.Rand, stop <-chan struct{})) {
-	seed := linearSeed(t)
-	h := &history{}
-	r.Host(0).Mkdir("/work")
-	stop := make(chan struct{})
-	var writers, evil sync.WaitGroup
-	evil.Go(func() { nemesis(rand.New(rand.NewPCG(seed, 0)), stop) })
-	for c := range 16 {
-		writers.Go(func() {
-			rnd := rand.New(rand.NewPCG(seed, uint64(c+1)))
-			kinds := []ring.Op{ring.OpOpen, ring.OpUnlink, ring.OpRename, ring.OpStat, ring.OpStat}
-			for i := range ops {
-				in := nameOp{op: kinds[rnd.IntN(len(kinds))], pair: rnd.IntN(pairs), name: rnd.IntN(2), to: rnd.IntN(2)}
-				if !h.act(c, r.Host(c%2), "/work", in, uint64(1<<40+c<<20+i)) {
-					return
-				}
-				if pace > 0 {
-					wait(stop, time.Duration(rnd.Int64N(int64(pace))))
-				}
+	case in.kind == "stat" && out.outcome == missing:
+		out.outcome = done
+	case in.kind == "stat" && err == nil:
+		out.seen[in.name] = uint16(r.Stat.Mode & 0o7777)
+	case in.kind == "list" && err == nil:
+		for n := range groupNames {
+			if slices.Contains(r.Names, fmt.Sprintf("%c%d", 'a'+in.group, n)) {
+				out.seen[n] = 1
 			}
-		})
+		}
+	case in.kind == "create" && err == nil:
+		_, _ = h.DoWithin(ring.Call{Op: ring.OpClose, FD: r.FD}, p.bound)
 	}
-	writers.Wait()
-	close(stop)
-	evil.Wait()
-	h.check(t)
+	if !errors.Is(err, syscall.EROFS) { // promised: nothing was done, nor will be
+		p.h.add(client, in, out, from, to)
+	}
+	return out.outcome
 }
 
-// wait lets time pass, unless stop comes first.
-func wait(stop <-chan struct{}, d time.Duration) bool {
+func outcomeOf(err error) int {
+	switch {
+	case err == nil:
+		return done
+	case errors.Is(err, syscall.EEXIST):
+		return exists
+	case errors.Is(err, syscall.ENOENT):
+		return missing
+	}
+	return unknown
+}
+
+// TestLinearizableInPeace has nothing go wrong: then no call waits for a lease to run
+// out, and none fails.
+func TestLinearizableInPeace(t *testing.T) {
+	r := ring.StartWith(t, ring.Config{Hosts: 3, Mount: "cutoff=eio"})
+	h := play(t, r, "/d", crash.Random(t).Uint64(), 5*time.Second, 0, func(*rand.Rand, <-chan struct{}) {})
+	slices.Sort(h.times)
+	median := h.times[len(h.times)/2]
+	t.Logf("%d operations in 5 s, the median took %v", len(h.times), median)
+	if h.unknown != [groups]int{} {
+		t.Errorf("calls failed: %v", h.unknown)
+	}
+	// A lease is 400 ms. On a busy machine some calls may take that long, but not most.
+	if median > 400*time.Millisecond {
+		t.Errorf("the median call took %v", median)
+	}
+}
+
+// pause waits for a random time and says whether to go on.
+func pause(rnd *rand.Rand, stop <-chan struct{}, from, to time.Duration) bool {
 	select {
 	case <-stop:
 		return false
-	case <-time.After(d):
+	case <-time.After(crash.Moment(rnd, from, to)):
 		return true
 	}
 }
 
-// Two hosts, eight writers each, one directory, nothing goes wrong: no call waits for
-// another host's lease, which it would for 400 ms.
-func TestLinearInPeace(t *testing.T) {
-	r := ring.Start(t, 3)
-	work(t, r, 40, 0, func(*rand.Rand, <-chan struct{}) {})
-}
-
-// The same while hosts are cut off from the others, by turns.
-func TestLinearWhileCut(t *testing.T) {
+// TestLinearizableInTrouble kills, freezes and cuts off hosts meanwhile, one at a time.
+func TestLinearizableInTrouble(t *testing.T) {
 	r := ring.StartWith(t, ring.Config{Hosts: 3, Mount: "cutoff=eio"})
-	work(t, r, 40, time.Second, func(rnd *rand.Rand, stop <-chan struct{}) {
-		for wait(stop, time.Duration(1000+rnd.IntN(2000))*time.Millisecond) {
-			r.Host(rnd.IntN(3)).Cut()
-			wait(stop, time.Duration(rnd.IntN(3000))*time.Millisecond)
+	rnd := crash.Random(t)
+	const ms = time.Millisecond
+	for i, c := range []struct {
+		name    string
+		trouble func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host)
+	}{
+		{"kill", func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host) {
+			h.Kill()
+			pause(rnd, stop, 0, 2000*ms)
+			h.Boot()
+		}},
+		{"kill the daemon", func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host) {
+			h.KillDaemon()
+			pause(rnd, stop, 0, 1000*ms)
+			h.Boot()
+		}},
+		{"freeze", func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host) {
+			h.Freeze()
+			pause(rnd, stop, 50*ms, 2500*ms)
+			h.Thaw()
+		}},
+		{"cut", func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host) {
+			h.Cut()
+			pause(rnd, stop, 50*ms, 5000*ms)
 			r.Heal()
-		}
-	})
-}
-
-// The same while host 3 is killed and started again, and the leader among them.
-func TestLinearWhileKilled(t *testing.T) {
-	r := ring.StartWith(t, ring.Config{Hosts: 3, Mount: "cutoff=eio"})
-	work(t, r, 40, time.Second, func(rnd *rand.Rand, stop <-chan struct{}) {
-		for wait(stop, time.Duration(1000+rnd.IntN(2000))*time.Millisecond) {
-			r.Host(2).Kill()
-			wait(stop, time.Duration(rnd.IntN(2000))*time.Millisecond)
-			r.Host(2).Boot()
-		}
-	})
-}
-
-// Host 3 is away while the others write; back, it catches up; then it alone shows all.
-func TestAwayAndBack(t *testing.T) {
-	r := ring.Start(t, 3)
-	contents := map[string]string{}
-	write := func(h *ring.Host, from, n int) {
-		for i := from; i < from+n; i++ {
-			body := make([]byte, 100<<(i%12)) // inline, one object, several segments
-			for k := range body {
-				body[k] = byte(i + k/1000)
+		}},
+		{"cut pairs", func(rnd *rand.Rand, stop <-chan struct{}, h *ring.Host) {
+			a, b := h.Index(), (h.Index()+1+rnd.IntN(2))%3
+			if rnd.IntN(2) == 0 {
+				r.Lab().CutPair(a, b)
+			} else {
+				r.Lab().CutOneWay(a, b)
 			}
-			p := fmt.Sprintf("/f%d", i)
-			h.WriteSync(p, string(body))
-			contents[p] = string(body)
+			pause(rnd, stop, 50*ms, 3000*ms)
+			r.Heal()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			length := 8 * time.Second
+			h := play(t, r, fmt.Sprintf("/d%d", i), rnd.Uint64(), length, 150*ms, func(rnd *rand.Rand, stop <-chan struct{}) {
+				for pause(rnd, stop, 100*ms, 700*ms) {
+					h := r.Host(rnd.IntN(3))
+					t.Logf("%s: %s", c.name, h.Name())
+					c.trouble(rnd, stop, h)
+				}
+			})
+			if h.longest > ring.Bound {
+				t.Errorf("a call took %v", h.longest)
+			}
+		})
+		if t.Failed() {
+			return
 		}
+		r.WantVoters(3)
 	}
-	write(r.Host(2), 0, 12)
-	r.Host(2).Kill()
-	write(r.Host(0), 100, 24)
-	write(r.Host(1), 200, 24)
-	r.Host(2).Boot()
-	r.WantWhole()
-	r.Host(0).Kill()
-	r.Host(1).Kill()
-	for p, body := range contents {
-		r.Host(2).WantFile(p, body)
-	}
-}
-
-// The same while host 3's daemon is stopped and goes on, as the leader too: it accepts
-// connections and answers nothing.
-func TestLinearWhileFrozen(t *testing.T) {
-	r := ring.StartWith(t, ring.Config{Hosts: 3, Mount: "cutoff=eio"})
-	work(t, r, 30, time.Second, func(rnd *rand.Rand, stop <-chan struct{}) {
-		for wait(stop, time.Duration(1000+rnd.IntN(1500))*time.Millisecond) {
-			r.Host(2).Freeze()
-			wait(stop, time.Duration(rnd.IntN(3000))*time.Millisecond)
-			r.Host(2).Thaw()
-		}
-	})
 }

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The environment of an agent: where it listens, and where the mount is.
@@ -104,5 +107,39 @@ func (a *agent) do(q *Call, r *Reply) (err error) {
 	if f == nil {
 		return fmt.Errorf("no operation %q", q.Op)
 	}
+	if q.Path != "" {
+		root, err := a.root()
+		if err != nil {
+			return err
+		}
+		defer unix.Close(root)
+		q.root = fmt.Sprintf("/proc/self/fd/%d", root)
+	}
 	return f(a, q, r)
+}
+
+// root opens the mount's root directory, without asking its daemon. Between the death of
+// a daemon and the next mount the mountpoint is a plain directory, where nothing that a
+// program finds or misses means anything: then there is no connection.
+func (a *agent) root() (int, error) {
+	fd, err := unix.Open(a.mount, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	device := func(fd int, path string) (d [2]uint32, err error) {
+		var st unix.Statx_t
+		err = unix.Statx(fd, path, unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, 0, &st)
+		return [2]uint32{st.Dev_major, st.Dev_minor}, err
+	}
+	here, err := device(fd, "")
+	if err == nil {
+		var above [2]uint32
+		if above, err = device(unix.AT_FDCWD, filepath.Dir(a.mount)); err == nil && here == above {
+			err = syscall.ENOTCONN
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+	}
+	return fd, err
 }

@@ -18,29 +18,29 @@ var ops = map[Op]func(*agent, *Call, *Reply) error{
 	OpTruncFD: func(_ *agent, q *Call, _ *Reply) error {
 		return unix.Ftruncate(q.FD, q.Len)
 	},
-	OpMkdir:  func(a *agent, q *Call, _ *Reply) error { return unix.Mkdir(a.mount+q.Path, q.Mode) },
-	OpUnlink: func(a *agent, q *Call, _ *Reply) error { return unix.Unlink(a.mount + q.Path) },
-	OpRmdir:  func(a *agent, q *Call, _ *Reply) error { return unix.Rmdir(a.mount + q.Path) },
+	OpMkdir:  func(_ *agent, q *Call, _ *Reply) error { return unix.Mkdir(q.root+q.Path, q.Mode) },
+	OpUnlink: func(a *agent, q *Call, _ *Reply) error { return unix.Unlink(q.root + q.Path) },
+	OpRmdir:  func(a *agent, q *Call, _ *Reply) error { return unix.Rmdir(q.root + q.Path) },
 	OpRename: func(a *agent, q *Call, _ *Reply) error {
-		return unix.Renameat2(unix.AT_FDCWD, a.mount+q.Path, unix.AT_FDCWD, a.mount+q.To, uint(q.Flags))
+		return unix.Renameat2(unix.AT_FDCWD, q.root+q.Path, unix.AT_FDCWD, q.root+q.To, uint(q.Flags))
 	},
-	OpLink:    func(a *agent, q *Call, _ *Reply) error { return unix.Link(a.mount+q.Path, a.mount+q.To) },
-	OpSymlink: func(a *agent, q *Call, _ *Reply) error { return unix.Symlink(q.To, a.mount+q.Path) },
-	OpChmod:   func(a *agent, q *Call, _ *Reply) error { return unix.Chmod(a.mount+q.Path, q.Mode) },
+	OpLink:    func(a *agent, q *Call, _ *Reply) error { return unix.Link(q.root+q.Path, q.root+q.To) },
+	OpSymlink: func(a *agent, q *Call, _ *Reply) error { return unix.Symlink(q.To, q.root+q.Path) },
+	OpChmod:   func(a *agent, q *Call, _ *Reply) error { return unix.Chmod(q.root+q.Path, q.Mode) },
 	OpChown: func(a *agent, q *Call, _ *Reply) error {
-		return unix.Lchown(a.mount+q.Path, int(q.Off), int(q.Len))
+		return unix.Lchown(q.root+q.Path, int(q.Off), int(q.Len))
 	},
-	OpTruncate: func(a *agent, q *Call, _ *Reply) error { return unix.Truncate(a.mount+q.Path, q.Len) },
+	OpTruncate: func(a *agent, q *Call, _ *Reply) error { return unix.Truncate(q.root+q.Path, q.Len) },
 	OpTimes: func(a *agent, q *Call, _ *Reply) error {
 		t := unix.NsecToTimespec(q.Off * 1e9)
-		return unix.UtimesNanoAt(unix.AT_FDCWD, a.mount+q.Path, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+		return unix.UtimesNanoAt(unix.AT_FDCWD, q.root+q.Path, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
 	},
 	OpSetXattr: func(a *agent, q *Call, _ *Reply) error {
-		return unix.Lsetxattr(a.mount+q.Path, q.To, q.Data, q.Flags)
+		return unix.Lsetxattr(q.root+q.Path, q.To, q.Data, q.Flags)
 	},
-	OpDelXattr: func(a *agent, q *Call, _ *Reply) error { return unix.Lremovexattr(a.mount+q.Path, q.To) },
+	OpDelXattr: func(a *agent, q *Call, _ *Reply) error { return unix.Lremovexattr(q.root+q.Path, q.To) },
 	OpOpen: func(a *agent, q *Call, r *Reply) (err error) {
-		r.FD, err = unix.Open(a.mount+q.Path, q.Flags|unix.O_CLOEXEC, q.Mode)
+		r.FD, err = unix.Open(q.root+q.Path, q.Flags|unix.O_CLOEXEC, q.Mode)
 		return err
 	},
 	OpRead: func(_ *agent, q *Call, r *Reply) error {
@@ -62,23 +62,23 @@ var ops = map[Op]func(*agent, *Call, *Reply) error{
 	},
 	OpStat: func(a *agent, q *Call, r *Reply) error {
 		var st unix.Stat_t
-		err := unix.Lstat(a.mount+q.Path, &st)
+		err := unix.Lstat(q.root+q.Path, &st)
 		r.Stat = statOf(&st)
 		return err
 	},
 	OpSpace: func(a *agent, q *Call, _ *Reply) error {
 		var st unix.Statfs_t
-		return unix.Statfs(a.mount+q.Path, &st)
+		return unix.Statfs(q.root+q.Path, &st)
 	},
 	OpReadlink: func(a *agent, q *Call, r *Reply) error {
 		b := make([]byte, 4096)
-		n, err := unix.Readlink(a.mount+q.Path, b)
+		n, err := unix.Readlink(q.root+q.Path, b)
 		r.Data = b[:max(0, n)]
 		return err
 	},
 	OpGetXattr: func(a *agent, q *Call, r *Reply) error {
 		b := make([]byte, 64<<10)
-		n, err := unix.Lgetxattr(a.mount+q.Path, q.To, b)
+		n, err := unix.Lgetxattr(q.root+q.Path, q.To, b)
 		r.Data = b[:max(0, n)]
 		return err
 	},
@@ -152,7 +152,7 @@ func (a *agent) resident(q *Call, r *Reply) error {
 }
 
 func (a *agent) names(q *Call, r *Reply) error {
-	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(q.root+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (a *agent) names(q *Call, r *Reply) error {
 }
 
 func (a *agent) syncDir(q *Call, _ *Reply) error {
-	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(q.root+q.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (a *agent) syncDir(q *Call, _ *Reply) error {
 }
 
 func (a *agent) load(q *Call, r *Reply) (err error) {
-	fd, err := unix.Open(a.mount+q.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(q.root+q.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (a *agent) load(q *Call, r *Reply) (err error) {
 }
 
 func (a *agent) save(q *Call, r *Reply) (err error) {
-	fd, err := unix.Open(a.mount+q.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|q.Flags, q.Mode)
+	fd, err := unix.Open(q.root+q.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|q.Flags, q.Mode)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ type Call struct {
 	Mode     uint32
 	Off, Len int64
 	Data     []byte
+
+	root string // the agent's own: what Path and To begin with
 }
 
 // Reply is how a Call ended.

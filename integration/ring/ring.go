@@ -272,9 +272,15 @@ var build struct {
 	bins map[bool]string
 }
 
+// binEnv names a signet to test instead of the one that Build would build.
+const binEnv = "SIGNET_BIN"
+
 // Build builds signet with crash points, once for each test binary, and returns its path.
 func Build(t testing.TB, race bool) string {
 	t.Helper()
+	if bin := os.Getenv(binEnv); bin != "" {
+		return bin
+	}
 	build.Lock()
 	defer build.Unlock()
 	if bin := build.bins[race]; bin != "" {

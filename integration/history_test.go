@@ -1,0 +1,284 @@
+package integration
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// What programs do in one directory, as the checker knows it. Names are in groups, and
+// renames stay within a group, so each group is checked by itself. A file is known by
+// the mode it was created with, which its creator chose as nobody else does: so it is
+// known even if the creator was never told that it succeeded.
+const (
+	groups     = 4
+	groupNames = 3
+	maxTag     = 0o7777
+)
+
+type dirOp struct {
+	kind     string // create, remove, rename, stat, list
+	group    int
+	name, to int    // in the group
+	tag      uint16 // of the file to create
+}
+
+// dirState is what the names of a group lead to: tags, 0 for nothing.
+type dirState [groupNames]uint16
+
+// Outcomes of an operation.
+const (
+	done = iota
+	exists
+	missing
+	unknown // it failed: it may or may not have been carried out, now or later
+)
+
+type dirResult struct {
+	outcome int
+	seen    dirState // by stat (at the name) and list (1 for "something")
+	err     string   // if the outcome is unknown
+}
+
+// step carries out o and says whether what a program saw fits.
+func (o dirOp) step(s dirState, r dirResult) (dirState, bool) {
+	want := done
+	switch o.kind {
+	case "create":
+		if s[o.name] != 0 {
+			want = exists
+		} else {
+			s[o.name] = o.tag
+		}
+	case "remove":
+		if s[o.name] == 0 {
+			want = missing
+		}
+		s[o.name] = 0
+	case "rename":
+		switch {
+		case s[o.name] == 0:
+			want = missing
+		case o.name != o.to:
+			s[o.to], s[o.name] = s[o.name], 0
+		}
+	case "stat":
+		return s, r.seen[o.name] == s[o.name]
+	case "list":
+		for i := range s {
+			if (s[i] != 0) != (r.seen[i] != 0) {
+				return s, false
+			}
+		}
+		return s, true
+	}
+	return s, r.outcome == want
+}
+
+func (o dirOp) String() string {
+	n := func(i int) string { return fmt.Sprintf("%c%d", 'a'+o.group, i) }
+	switch o.kind {
+	case "create":
+		return fmt.Sprintf("create %s as %o", n(o.name), o.tag)
+	case "rename":
+		return fmt.Sprintf("rename %s to %s", n(o.name), n(o.to))
+	case "list":
+		return fmt.Sprintf("list %c", 'a'+o.group)
+	}
+	return o.kind + " " + n(o.name)
+}
+
+func (r dirResult) String() string {
+	if r.outcome == unknown {
+		return r.err
+	}
+	return fmt.Sprintf("%s %o", [...]string{"done", "exists", "missing"}[r.outcome], r.seen)
+}
+
+var dirModel = porcupine.NondeterministicModel{
+	Partition: func(ops []porcupine.Operation) [][]porcupine.Operation {
+		out := make([][]porcupine.Operation, groups)
+		for _, o := range ops {
+			g := o.Input.(dirOp).group
+			out[g] = append(out[g], o)
+		}
+		return out
+	},
+	Init: func() []any { return []any{dirState{}} },
+	Step: func(state, input, output any) []any {
+		s, r := state.(dirState), output.(dirResult)
+		after, fits := input.(dirOp).step(s, r)
+		switch {
+		case r.outcome == unknown && after != s:
+			return []any{s, after}
+		case r.outcome == unknown:
+			return []any{s}
+		case fits:
+			return []any{after}
+		}
+		return nil
+	},
+	Equal: func(a, b any) bool { return a == b },
+	Hash: func(s any) uint64 {
+		h := uint64(0)
+		for _, t := range s.(dirState) {
+			h = h*0x9e3779b97f4a7c15 + uint64(t)
+		}
+		return h
+	},
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v: %v", input, output) },
+	DescribeState:     func(s any) string { return fmt.Sprintf("%o", s) },
+}
+
+// history is what happened, with the times at which it was called for and came back.
+type history struct {
+	mu      sync.Mutex // guards:
+	ops     []porcupine.Operation
+	unknown [groups]int
+	longest time.Duration
+	slowest string
+	times   []time.Duration // of operations with a known outcome
+	errs    map[string]int
+}
+
+func (h *history) add(client int, in dirOp, out dirResult, from, to time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d := to - from; d > h.longest {
+		h.longest, h.slowest = d, fmt.Sprintf("%v: %v", in, out)
+	}
+	end := int64(to)
+	if out.outcome == unknown {
+		if h.errs == nil {
+			h.errs = map[string]int{}
+		}
+		h.errs[out.err]++
+		if in.kind == "stat" || in.kind == "list" {
+			return // it changed nothing and told nothing
+		}
+		h.unknown[in.group]++
+		end = int64(1000 * time.Hour) // it may take effect at any time from here on
+	} else {
+		h.times = append(h.times, to-from)
+	}
+	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: end})
+}
+
+// mayAct says whether another change of a group may be tried: each one of unknown outcome
+// doubles the work of the checker.
+func (h *history) mayAct(group int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unknown[group] < maxUnknown
+}
+
+// maxUnknown bounds the changes of unknown outcome in a group. Those under way when the
+// bound is reached come on top.
+const maxUnknown = 6
+
+func (h *history) check(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	m := dirModel.ToModel()
+	res, info := porcupine.CheckOperationsVerbose(m, h.ops, time.Minute)
+	t.Logf("%d operations, %v of unknown outcome (failed: %v): %v after %v; the longest call took %v (%s)",
+		len(h.ops), h.unknown, h.errs, res, time.Since(began).Round(time.Millisecond), h.longest.Round(time.Millisecond), h.slowest)
+	if res == porcupine.Ok {
+		return
+	}
+	f := filepath.Join(os.TempDir(), "signet-history-"+strconv.Itoa(os.Getpid())+".html")
+	if err := porcupine.VisualizePath(m, info, f); err == nil {
+		t.Logf("see %s", f)
+	}
+	t.Errorf("the history is not linearizable: %v", res)
+	for _, ops := range dirModel.Partition(h.ops) {
+		if porcupine.CheckOperations(m, ops) {
+			continue
+		}
+		t.Logf("group %c: %s", 'a'+ops[0].Input.(dirOp).group, firstFault(m, ops))
+	}
+}
+
+// until is a history as it was known at a moment: what had not come back is unknown.
+func until(ops []porcupine.Operation, at int64) []porcupine.Operation {
+	var out []porcupine.Operation
+	for _, o := range ops {
+		if o.Call > at {
+			continue
+		}
+		if o.Return > at {
+			if k := o.Input.(dirOp).kind; k == "stat" || k == "list" {
+				continue
+			}
+			o.Output, o.Return = dirResult{outcome: unknown}, at+1
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// firstFault finds the answer that fits no order, and shows what went on around it.
+func firstFault(m porcupine.Model, ops []porcupine.Operation) string {
+	ops = slices.Clone(ops)
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	n := sort.Search(len(ops), func(i int) bool { return !porcupine.CheckOperations(m, until(ops, ops[i].Return)) })
+	if n == len(ops) {
+		return "no prefix is wrong"
+	}
+	bad := ops[n]
+	out := fmt.Sprintf("%v: %v by client %d fits no order:\n", bad.Input, bad.Output, bad.ClientId)
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	const around = int64(100 * time.Millisecond)
+	for _, o := range ops {
+		if o.Return > bad.Call-around && o.Call <= bad.Return {
+			mark := " "
+			if o == bad {
+				mark = "*"
+			}
+			out += fmt.Sprintf("%s client %2d  %9.3f to %9.3f ms  %v: %v\n", mark, o.ClientId, float64(o.Call-bad.Call)/1e6, float64(o.Return-bad.Call)/1e6, o.Input, o.Output)
+		}
+	}
+	return out
+}
+
+// TestHistoryModel checks the checker: a history that is not linearizable is found.
+func TestHistoryModel(t *testing.T) {
+	op := func(from, to int64, in dirOp, out dirResult) porcupine.Operation {
+		return porcupine.Operation{Input: in, Output: out, Call: from, Return: to}
+	}
+	create := dirOp{kind: "create", tag: 7}
+	sees := func(tag uint16) dirResult { return dirResult{seen: dirState{tag}} }
+	stat := dirOp{kind: "stat"}
+	rename := dirOp{kind: "rename", to: 1}
+	for name, c := range map[string]struct {
+		ops  []porcupine.Operation
+		want bool
+	}{
+		"in order":         {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, stat, sees(7))}, true},
+		"seen early":       {[]porcupine.Operation{op(1, 4, create, dirResult{}), op(2, 3, stat, sees(7))}, true},
+		"seen late":        {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, stat, sees(0))}, false},
+		"seen, then not":   {[]porcupine.Operation{op(1, 9, create, dirResult{}), op(2, 3, stat, sees(7)), op(4, 5, stat, sees(0))}, false},
+		"twice":            {[]porcupine.Operation{op(1, 4, create, dirResult{}), op(2, 3, create, dirResult{})}, false},
+		"unknown, done":    {[]porcupine.Operation{op(1, 99, create, dirResult{outcome: unknown}), op(2, 3, stat, sees(0)), op(4, 5, stat, sees(7))}, true},
+		"unknown, undone":  {[]porcupine.Operation{op(1, 99, create, dirResult{outcome: unknown}), op(2, 3, stat, sees(7)), op(4, 5, stat, sees(0))}, false},
+		"moved":            {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, rename, dirResult{}), op(5, 6, stat, sees(0))}, true},
+		"moved, seen":      {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, rename, dirResult{}), op(5, 6, stat, sees(7))}, false},
+		"moved nothing":    {[]porcupine.Operation{op(1, 2, rename, dirResult{})}, false},
+		"list shows":       {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, dirOp{kind: "list"}, sees(1))}, true},
+		"list shows not":   {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, dirOp{kind: "list"}, sees(0))}, false},
+		"groups are apart": {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, dirOp{kind: "stat", group: 1}, sees(0))}, true},
+	} {
+		if got := porcupine.CheckOperations(dirModel.ToModel(), c.ops); got != c.want {
+			t.Errorf("%s: linearizable %v, want %v", name, got, c.want)
+		}
+	}
+}
