@@ -164,16 +164,26 @@ func (k *keeper) stepLacks(ctx context.Context, _ time.Time) (bool, error) {
 
 // stepPlaced looks at copies that came when nobody counted on them.
 func (k *keeper) stepPlaced(ctx context.Context, _ time.Time) (bool, error) {
-	return k.eachGroup(ctx, &k.news.placed, func(ctx context.Context, g signet.Group, as []signet.Address) error {
-		return k.attend(ctx, g, as)
-	})
+	return k.eachGroup(ctx, &k.news.placed, k.attend)
 }
 
-// attend looks at objects and does what follows.
+// attend looks at objects, clears the marks of copies that have come although nobody
+// counted on them, and does what follows.
 func (k *keeper) attend(ctx context.Context, g signet.Group, as []signet.Address) error {
 	look, entries, err := k.examine(ctx, g, as)
 	if err != nil {
 		return err
+	}
+	var came []signet.Address
+	for i := range entries {
+		if entries[i].has && entries[i].row != noRow {
+			came = append(came, entries[i].address)
+		}
+	}
+	if len(came) > 0 {
+		if err := k.Store.Named(ctx, g, came); err != nil {
+			return err
+		}
 	}
 	return k.act(ctx, look, entries, nil)
 }
@@ -188,23 +198,7 @@ func (k *keeper) stepRecent(ctx context.Context, now time.Time) (bool, error) {
 		return false, nil
 	}
 	for g, as := range byGroup(items) {
-		look, entries, err := k.examine(ctx, g, as)
-		if err != nil {
-			return false, err
-		}
-		var came []signet.Address
-		for i := range entries {
-			if entries[i].has && entries[i].row != noRow {
-				came = append(came, entries[i].address)
-			}
-		}
-		if len(came) > 0 {
-			err = k.Store.Named(ctx, g, came)
-		}
-		if err == nil {
-			err = k.act(ctx, look, entries, nil)
-		}
-		if err != nil {
+		if err := k.attend(ctx, g, as); err != nil {
 			return false, err
 		}
 	}

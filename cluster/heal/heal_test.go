@@ -239,6 +239,38 @@ func TestLostAndDamaged(t *testing.T) {
 	}
 }
 
+// An object that all have lost keeps nothing else from its place, and counts again when a
+// copy of it turns up.
+func TestLostForGood(t *testing.T) {
+	s := newSim(t, 10)
+	second := s.join()
+	s.pass(15 * time.Second)
+	p := s.lead.write()
+	s.lead.write()
+	s.pass(5 * time.Second)
+	a := p.row.Address
+	for _, h := range []*host{s.lead, second} {
+		if err := h.disk.Delete(context.Background(), vol, []signet.Address{a}); err != nil {
+			t.Fatal(err)
+		}
+		h.keeper.Lacks(vol, a, h.id)
+	}
+	s.lost[a] = true
+	s.pass(15 * time.Second)
+	s.join()
+	s.pass(40 * time.Second)
+	s.tidy()
+	if n := s.owners(); n[3] != ringSize {
+		t.Error("owners", n)
+	}
+	delete(s.lost, a)
+	second.receive(p)
+	second.keeper.Placed(vol, a, second.id)
+	s.pass(40 * time.Second)
+	s.tidy()
+	s.readable()
+}
+
 // A host that drains hands over all it has; one that is removed leaves no trace.
 func TestDrainAndRemove(t *testing.T) {
 	s := newSim(t, 4)

@@ -28,6 +28,7 @@ type keeper struct {
 	news     news                          // heard, not acted on
 	failing  map[signet.Arc]*failure       // arcs to be looked through again
 	wanted   map[item]*pull                // waiting, or under way, or finished
+	nowhere  map[item]time.Time            // when no host had it
 	queue    []*pull                       // waiting
 	jobs     chan *pull                    // to the workers
 	results  chan pulled                   // from them
@@ -43,7 +44,7 @@ type keeper struct {
 func newKeeper(h *Healer) *keeper {
 	return &keeper{
 		Healer: h, width: claimWidth, news: noNews(),
-		failing: map[signet.Arc]*failure{}, wanted: map[item]*pull{},
+		failing: map[signet.Arc]*failure{}, wanted: map[item]*pull{}, nowhere: map[item]time.Time{},
 		jobs: make(chan *pull), results: make(chan pulled, maxWanted+pageRows),
 		claims: map[claimTo]map[item]struct{}{},
 	}
@@ -156,6 +157,7 @@ func (k *keeper) listen() {
 	}
 	k.sweep = k.sweep || heard.horizon
 	if heard.hosts {
+		clear(k.nowhere)
 		for _, f := range k.failing {
 			f.at = now // who was missing may be back
 		}

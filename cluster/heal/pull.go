@@ -23,10 +23,14 @@ type pulled struct {
 	lost bool // every host that may have it says that it has not
 }
 
-// want has an object pulled.
+// want has an object pulled. One that nobody had a moment ago is let be unless a whole arc
+// is looked through: hosts that ask each other for it tell each other that they lack it.
 func (k *keeper) want(e *entry, look *glance, scan *rowScan) {
 	p := k.wanted[e.item]
 	if p == nil {
+		if at, lost := k.nowhere[e.item]; lost && scan == nil && k.Clock.Now().Sub(at) < retryLast {
+			return
+		}
 		p = &pull{item: e.item, sources: k.sources(&e.object, e.arc, look), force: e.damaged}
 		k.wanted[e.item] = p
 		k.queue = append(k.queue, p)
@@ -122,6 +126,10 @@ func (k *keeper) conclude(r pulled) {
 	switch {
 	case r.lost:
 		k.Logger.Error("no host has the object", "object", r.address)
+		if len(k.nowhere) >= maxEvents {
+			clear(k.nowhere)
+		}
+		k.nowhere[r.item] = k.Clock.Now()
 	case r.err != nil:
 		k.Logger.Debug("pull fails", "object", r.address, "err", r.err)
 		if len(r.scans) == 0 {

@@ -43,12 +43,11 @@ type sim struct {
 	term   *term
 	ino    signet.Ino
 	seq    uint64
-	puts   []*put                    // on their way
-	strays []*put                    // given up, or not needed any more
-	files  map[signet.Ino]*put       // what the log names
-	report map[signet.HostID]Report  // the newest of each host
-	lost   map[signet.Address]bool   // taken away by the test itself
-	cut    map[[2]signet.HostID]bool // who cannot reach whom
+	puts   []*put                   // on their way
+	strays []*put                   // given up, or not needed any more
+	files  map[signet.Ino]*put      // what the log names
+	report map[signet.HostID]Report // the newest of each host
+	lost   map[signet.Address]bool  // taken away by the test itself
 }
 
 type host struct {
@@ -77,7 +76,7 @@ func newSim(t tester, seed uint64) *sim {
 	s := &sim{
 		t: t, clock: clock.NewManual(time.Unix(1e9, 0)), rand: rand.New(rand.NewPCG(seed, 1)),
 		hosts: map[signet.HostID]*host{}, ino: 100, files: map[signet.Ino]*put{}, report: map[signet.HostID]Report{},
-		lost: map[signet.Address]bool{}, cut: map[[2]signet.HostID]bool{},
+		lost: map[signet.Address]bool{},
 	}
 	s.truth = metatest.Open(t)
 	h := s.add(1)
@@ -236,7 +235,7 @@ func (h *host) Get(ctx context.Context, from signet.HostID, g signet.Group, a si
 		return nil, err
 	}
 	o := h.hosts[from]
-	if o == nil || !o.up || h.cut[[2]signet.HostID{h.id, from}] {
+	if o == nil || !o.up {
 		return nil, signet.Errorf(signet.Unavailable, "get", from.String(), "down")
 	}
 	b, err := o.disk.Get(ctx, g, a, off, n)
