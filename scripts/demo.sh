@@ -160,6 +160,7 @@ check() {
 		[ "$(id -u)" != 0 ] || modprobe fuse 2>/dev/null || true
 		[ -e /dev/fuse ] || fail "there is no /dev/fuse: load the kernel's module (as root: modprobe fuse), or pass the device into this container"
 	fi
+	[ -r /dev/fuse ] && [ -w /dev/fuse ] || fail "this user may not open /dev/fuse: as root, chmod 666 /dev/fuse, which is what udev does"
 	if ! command -v fusermount3 >/dev/null; then
 		[ "$(id -u)" = 0 ] || fail "fusermount3 is missing, and ordinary users need it to mount: as root, apt-get install fuse3"
 		scripts/deps.sh install fusermount3
