@@ -27,6 +27,8 @@ const (
 	keyPatience = 60 * time.Second
 	// statePatience is how long it waits for a host that has just joined to catch up.
 	statePatience = 120 * time.Second
+	// leasePatience is how long a mount that shows nothing without a lease waits for one.
+	leasePatience = 10 * time.Second
 	// syncPatience is how long an unmount waits until what is dirty is safe.
 	syncPatience = 60 * time.Second
 	// stopGrace is how long a host that stops waits for programs to let go of its mount.
@@ -78,21 +80,41 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 		return nil, err
 	}
 	row := m.row()
-	// A mount whose root cannot be read is of no use to anybody.
-	probe, cancel := context.WithTimeout(ctx, statePatience)
-	defer cancel()
-	r := &fs.Request{Ctx: probe}
-	_, _, err = m.fs.GetAttr(r, signet.RootIno)
-	r.Done()
-	if err != nil {
+	if err := d.probe(ctx, m, progress); err != nil {
 		_ = m.mount.Unmount(context.WithoutCancel(ctx), fuse.Lazy)
 		return nil, signet.Errorf(signet.KindOf(err), "mount", a.Mountpoint, "the volume's root cannot be read: %w", err)
 	}
-	if _, leased := d.node.Log().Leased(); !leased {
+	switch _, leased := d.node.Log().Leased(); {
+	case !leased && m.cutoff == consensus.CutoffFail:
+		row.Warning = "this host cannot reach a majority of the voters: everything fails until it can. See 'signet status'"
+	case !leased:
 		row.Warning = "this host cannot reach a majority of the voters: what it shows may be old, and nothing can be changed. See 'signet status'"
 	}
 	notify("STATUS=mounted at " + m.mount.Path())
 	return &row, nil
+}
+
+// probe reads the root of a new mount: one that cannot be read is of no use to anybody. A
+// host that has only just started, or is cut off, may have to wait for its lease; if none
+// comes, a mount that is to fail meanwhile (cutoff=eio) stands all the same.
+func (d *Daemon) probe(ctx context.Context, m *mounted, progress func(string)) error {
+	ctx, cancel := context.WithTimeout(ctx, statePatience)
+	defer cancel()
+	for end := time.Now().Add(leasePatience); ; {
+		r := &fs.Request{Ctx: ctx}
+		_, _, err := m.fs.GetAttr(r, signet.RootIno)
+		r.Done()
+		if signet.KindOf(err) != signet.Unavailable {
+			return err
+		}
+		if _, leased := d.node.Log().Leased(); !leased && time.Now().After(end) {
+			return nil
+		}
+		progress("waiting for a majority of the voters")
+		if err := sleep(ctx, pollState); err != nil {
+			return err
+		}
+	}
 }
 
 // mountable waits until this host could mount: it has the key and a state.
