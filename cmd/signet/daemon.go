@@ -85,6 +85,8 @@ func runHost(c *cli.Context, dir, listen string) error {
 	var out io.Writer = c.App.ErrWriter
 	if starter.InBackground() {
 		out = &daemon.LogWriter{Dir: dir}
+		// Started through /proc/self/exe, it would be "exe" to ps, top and pgrep.
+		_ = os.WriteFile("/proc/self/comm", []byte("signet"), 0)
 	}
 	level := slog.LevelInfo
 	if c.Bool("verbose") {

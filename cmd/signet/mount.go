@@ -125,7 +125,7 @@ func mountAt(c *cli.Context, dir string, a *control.MountArgs, opener *daemon.Op
 func mountWith(ctx context.Context, dir string, a *control.MountArgs, opener *daemon.Opener, messages io.Writer) (*control.Mount, error) {
 	client := &control.Client{Dir: dir, Progress: progress(messages)}
 	m, err := callMount(ctx, client, a, opener)
-	if !errors.Is(err, control.ErrNotRunning) {
+	if !errors.Is(err, control.ErrNotRunning) && !errors.Is(err, control.ErrEnded) {
 		return m, err
 	}
 	if is, err := hostIn(dir); err != nil || !is {

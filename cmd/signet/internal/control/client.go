@@ -16,6 +16,10 @@ import (
 // ErrNotRunning says that no daemon serves the state directory.
 var ErrNotRunning = errors.New("the host is not running")
 
+// ErrEnded says that the daemon ended during the call. The socket of a process that was
+// killed takes calls for a moment longer.
+var ErrEnded = errors.New("the daemon ended before it answered")
+
 // Client calls the daemon of one state directory.
 type Client struct {
 	Dir string
@@ -101,7 +105,7 @@ func (c *Client) broken(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		return signet.Errorf(signet.Unavailable, "call the host of", c.Dir, "the daemon ended before it answered: its log is %s/log", c.Dir)
+		return signet.Errorf(signet.Unavailable, "call the host of", c.Dir, "%w: its log is %s/log", ErrEnded, c.Dir)
 	}
 	return signet.Errorf(signet.Unavailable, "call the host of", c.Dir, "%w", err)
 }

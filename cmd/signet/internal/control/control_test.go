@@ -154,6 +154,33 @@ func TestServerCloses(t *testing.T) {
 	_, _ = bufio.NewReader(idle).ReadString('\n')
 }
 
+// A process that was killed a moment ago still takes connections.
+func TestKilledDuringCall(t *testing.T) {
+	dir := t.TempDir()
+	path, done, err := dirAddress(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	if err := (&Client{Dir: dir}).Call(t.Context(), "any", nil, nil); !errors.Is(err, ErrEnded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	dir := t.TempDir()
 	serve(t, dir, map[string]Handler{"x": func(context.Context, json.RawMessage, func(string)) (any, error) { return 1, nil }})

@@ -53,7 +53,7 @@ var errStopped = errors.New("asked to stop")
 // Run runs the host of a state directory until ctx ends, a command stops it, or it
 // cannot go on, which is the only case in which it returns an error after Ready.
 func Run(ctx context.Context, c Config) error {
-	unlock, err := lock(c.Dir)
+	unlock, err := lockSoon(ctx, c.Dir)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/member"
@@ -43,6 +44,26 @@ func hostConfig(dir string) HostConfig {
 }
 
 // What could not be made leaves nothing behind.
+// A daemon takes over from one that was killed and has not ended yet.
+func TestLockSoon(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(10*time.Millisecond, unlock)
+	again, err := lockSoon(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockSoon(ctx, dir); signet.KindOf(err) != signet.Busy {
+		t.Errorf("taken twice: %v", err)
+	}
+}
+
 func TestFailedInitLeavesNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +15,22 @@ import (
 )
 
 const lockFile = "lock"
+
+// lockPatience is how long a daemon waits for one that was killed a moment ago: the
+// kernel frees its memory before its files.
+const lockPatience = 3 * time.Second
+
+// lockSoon is lock with patience.
+func lockSoon(ctx context.Context, dir string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for {
+		unlock, err = lock(dir)
+		if signet.KindOf(err) != signet.Busy || sleep(ctx, pollState) != nil {
+			return unlock, err
+		}
+	}
+}
 
 // lock makes this process the only one that works on the state directory, until unlock
 // is called or the process ends.
