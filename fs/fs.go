@@ -66,6 +66,7 @@ type Entry struct {
 type OpenFlags struct {
 	KeepCache bool // its cached pages are still right
 	DirectIO  bool // cache no pages
+	NoFlush   bool // its close(2) need not be told of: it writes nothing
 }
 
 // New returns a mount of a volume. Its kernel comes with Attach, its change feed with

@@ -30,7 +30,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 			return nil, OpenFlags{}, err
 		}
 	}
-	return h, OpenFlags{KeepCache: f.kept.open(ino)}, nil
+	return h, OpenFlags{KeepCache: f.kept.open(ino), NoFlush: !h.writes()}, nil
 }
 
 // hold returns the node of ino, held for a handle.
