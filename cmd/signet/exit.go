@@ -58,11 +58,21 @@ func report(err error, asJSON bool, t terminal) int {
 		return code
 	}
 	fmt.Fprintf(t.err, "signet: %v\n", err)
-	if asJSON {
-		out := map[string]any{"error": map[string]any{"code": errorName(err, code), "text": err.Error(), "exit": code}}
-		_ = json.NewEncoder(t.out).Encode(out)
+	if asJSON && !errors.As(err, new(*told)) {
+		_ = json.NewEncoder(t.out).Encode(map[string]any{"error": fault(err)})
 	}
 	return code
+}
+
+// told is an error that standard output has already, as a part of the result.
+type told struct{ error }
+
+func (t *told) Unwrap() error { return t.error }
+
+// fault puts an error into the form of JSON.
+func fault(err error) *control.Fault {
+	code := exitCode(err)
+	return &control.Fault{Code: errorName(err, code), Text: err.Error(), Exit: code}
 }
 
 // errorName is a word for a kind of error that programs can compare.

@@ -72,8 +72,10 @@ func runInit(c *cli.Context) error {
 	// What was made is shown even if the mount fails: the recovery key is not shown again.
 	var failed error
 	if target != nil {
-		out.Mount, failed = mountAt(c, host.Dir, target, nil)
-		if failed == nil && !asJSON {
+		if out.Mount, failed = mountAt(c, host.Dir, target, nil); failed != nil {
+			out.Error = fault(failed)
+			failed = &told{failed}
+		} else if !asJSON {
 			fmt.Fprintf(c.App.Writer, "Mounted at %s.\n", out.Mount.Mountpoint)
 		}
 	}

@@ -73,8 +73,10 @@ func runJoin(c *cli.Context) error {
 	}
 	var failed error
 	if target != nil {
-		out.Mount, failed = mountAt(c, host.Dir, target, nil)
-		if failed == nil && !asJSON {
+		if out.Mount, failed = mountAt(c, host.Dir, target, nil); failed != nil {
+			out.Error = fault(failed)
+			failed = &told{failed}
+		} else if !asJSON {
 			fmt.Fprintf(c.App.Writer, "Mounted at %s.\n", out.Mount.Mountpoint)
 		}
 	}

@@ -100,7 +100,12 @@ func params(dir string) testscript.Params {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "xdg"))
-			e.Defer(func() { stopAll(e.WorkDir) })
+			e.Defer(func() {
+				stopAll(e.WorkDir)
+				if f, ok := e.T().(interface{ Failed() bool }); ok && f.Failed() {
+					showLogs(e)
+				}
+			})
 			return nil
 		},
 		Condition: func(c string) (bool, error) {
@@ -142,6 +147,15 @@ func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// showLogs shows how the logs of all hosts end.
+func showLogs(e *testscript.Env) {
+	logs, _ := filepath.Glob(filepath.Join(e.WorkDir, "*", "log"))
+	for _, l := range logs {
+		b, _ := os.ReadFile(l)
+		e.T().Log(l + "\n" + string(b[max(0, len(b)-8000):]))
 	}
 }
 

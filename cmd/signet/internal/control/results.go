@@ -64,6 +64,13 @@ type UnlockArgs struct {
 	Slot []byte `json:"slot"`
 }
 
+// Fault is an error as commands print it.
+type Fault struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+	Exit int    `json:"exit"`
+}
+
 // Init is what a new cluster has.
 type Init struct {
 	Cluster     string `json:"cluster"`
@@ -77,6 +84,7 @@ type Init struct {
 	State       string `json:"state"`
 	Address     string `json:"address"`
 	Mount       *Mount `json:"mount,omitempty"`
+	Error       *Fault `json:"error,omitempty"` // why the mount failed
 }
 
 // Join is what a host that joined has.
@@ -86,6 +94,7 @@ type Join struct {
 	State   string `json:"state"`
 	Address string `json:"address"`
 	Mount   *Mount `json:"mount,omitempty"`
+	Error   *Fault `json:"error,omitempty"` // why the mount failed
 }
 
 // Status is a cluster's health at a glance, as one of its hosts sees it.

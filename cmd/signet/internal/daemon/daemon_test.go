@@ -43,7 +43,6 @@ func hostConfig(dir string) HostConfig {
 	return HostConfig{Dir: dir, Name: "h", Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}
 }
 
-// What could not be made leaves nothing behind.
 // A daemon takes over from one that was killed and has not ended yet.
 func TestLockSoon(t *testing.T) {
 	dir := t.TempDir()
@@ -64,6 +63,7 @@ func TestLockSoon(t *testing.T) {
 	}
 }
 
+// What could not be made leaves nothing behind.
 func TestFailedInitLeavesNothing(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,8 +27,10 @@ const (
 	keyPatience = 60 * time.Second
 	// statePatience is how long it waits for a host that has just joined to catch up.
 	statePatience = 120 * time.Second
-	// leasePatience is how long a mount that shows nothing without a lease waits for one.
-	leasePatience = 10 * time.Second
+	// leasePatience is how long a mount waits for a lease, and leaderPatience for a leader
+	// to appear who could grant it: some elections.
+	leasePatience  = 15 * time.Second
+	leaderPatience = 4 * time.Second
 	// syncPatience is how long an unmount waits until what is dirty is safe.
 	syncPatience = 60 * time.Second
 	// stopGrace is how long a host that stops waits for programs to let go of its mount.
@@ -80,7 +82,7 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 		return nil, err
 	}
 	row := m.row()
-	if err := d.probe(ctx, m, progress); err != nil {
+	if err := d.probe(ctx, m); err != nil {
 		_ = m.mount.Unmount(context.WithoutCancel(ctx), fuse.Lazy)
 		return nil, signet.Errorf(signet.KindOf(err), "mount", a.Mountpoint, "the volume's root cannot be read: %w", err)
 	}
@@ -94,27 +96,18 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 	return &row, nil
 }
 
-// probe reads the root of a new mount: one that cannot be read is of no use to anybody. A
-// host that has only just started, or is cut off, may have to wait for its lease; if none
-// comes, a mount that is to fail meanwhile (cutoff=eio) stands all the same.
-func (d *Daemon) probe(ctx context.Context, m *mounted, progress func(string)) error {
+// probe reads the root of a new mount: one that cannot be read is of no use to anybody,
+// but for a mount that is to fail as long as there is no lease.
+func (d *Daemon) probe(ctx context.Context, m *mounted) error {
 	ctx, cancel := context.WithTimeout(ctx, statePatience)
 	defer cancel()
-	for end := time.Now().Add(leasePatience); ; {
-		r := &fs.Request{Ctx: ctx}
-		_, _, err := m.fs.GetAttr(r, signet.RootIno)
-		r.Done()
-		if signet.KindOf(err) != signet.Unavailable {
-			return err
-		}
-		if _, leased := d.node.Log().Leased(); !leased && time.Now().After(end) {
-			return nil
-		}
-		progress("waiting for a majority of the voters")
-		if err := sleep(ctx, pollState); err != nil {
-			return err
-		}
+	r := &fs.Request{Ctx: ctx}
+	defer r.Done()
+	_, _, err := m.fs.GetAttr(r, signet.RootIno)
+	if _, leased := d.node.Log().Leased(); !leased && m.cutoff == consensus.CutoffFail && signet.KindOf(err) == signet.Unavailable {
+		return nil
 	}
+	return err
 }
 
 // mountable waits until this host could mount: it has the key and a state.
@@ -131,6 +124,7 @@ func (d *Daemon) mountable(ctx context.Context, a *control.MountArgs, progress f
 	if err != nil {
 		return nil, "", err
 	}
+	d.awaitLease(ctx, progress)
 	if a.Cluster != "" && a.Cluster != name {
 		return nil, "", signet.Errorf(signet.Invalid, "", "", "the host in %s belongs to cluster %q, not to %q", d.config.Dir, name, a.Cluster)
 	}
@@ -148,6 +142,29 @@ func (d *Daemon) awaitState(ctx context.Context, progress func(string)) (string,
 		}
 		if sleep(ctx, pollState) != nil {
 			return "", signet.Errorf(signet.Unavailable, "", "", "this host has nothing of the cluster yet and cannot reach the others: check their addresses, firewalls and 'signet status' there")
+		}
+	}
+}
+
+// awaitLease waits until this host has a lease, so that a mount shows the newest state
+// from the start. While there is no leader it gives up early: with the majority lost,
+// people want to read what is here.
+func (d *Daemon) awaitLease(ctx context.Context, progress func(string)) {
+	ctx, cancel := context.WithTimeout(ctx, leasePatience)
+	defer cancel()
+	slow := time.AfterFunc(waitQuietly, func() { progress("waiting for the cluster to answer") })
+	defer slow.Stop()
+	alone := time.Now().Add(leaderPatience)
+	for {
+		log := d.node.Log()
+		if _, leased := log.Leased(); leased {
+			return
+		}
+		if leader, _, _ := log.Lead(); leader != 0 {
+			alone = time.Now().Add(leaderPatience)
+		}
+		if time.Now().After(alone) || sleep(ctx, pollState) != nil {
+			return
 		}
 	}
 }
