@@ -30,6 +30,7 @@ type tables struct {
 	slots    []meta.Slot
 	counters meta.Counters
 	moving   []meta.Arc
+	thin     []meta.Arc // have fewer owners than there are hosts for: the ring is about to change
 	short    uint64 // objects
 	lost     uint64
 	none     bool // nothing of the cluster is here yet
@@ -56,9 +57,13 @@ func (d *Daemon) readTables() (*tables, error) {
 		t.counters, err = r.Counters()
 	}
 	if err == nil {
+		owners := t.owners()
 		err = r.Arcs(func(a meta.Arc) bool {
-			if a.Moving() {
+			switch {
+			case a.Moving():
 				t.moving = append(t.moving, a)
+			case len(a.Owners) < owners:
+				t.thin = append(t.thin, a)
 			}
 			return true
 		})
@@ -67,6 +72,17 @@ func (d *Daemon) readTables() (*tables, error) {
 		err = t.count(r)
 	}
 	return t, err
+}
+
+// owners is how many hosts each arc should have.
+func (t *tables) owners() int {
+	n := 0
+	for _, h := range t.hosts {
+		if h.State == meta.HostUp && h.Roles&meta.RoleStore != 0 && h.Weight > 0 {
+			n++
+		}
+	}
+	return min(n, int(t.cluster.Copies))
 }
 
 // count counts the objects that are short of copies, and those that nobody has.
@@ -80,15 +96,15 @@ func (t *tables) count(r *consensus.Reader) error {
 		return left > 0
 	})
 	t.short = t.counters.Short
-	for i := range t.moving {
-		a := &t.moving[i]
+	for i, a := range slices.Concat(t.moving, t.thin) {
+		thin := i >= len(t.moving)
 		if err != nil || left <= 0 {
 			break
 		}
 		for _, alg := range []signet.DigestAlg{signet.DigestSHA256, signet.DigestBLAKE3} {
 			if err == nil {
 				err = r.ObjectsOfArc(alg, a.Arc, signet.Address{}, func(o signet.Object) bool {
-					if len(o.Hosts) == 0 && o.Ring < a.Version {
+					if len(o.Hosts) == 0 && (thin || o.Ring < a.Version) {
 						t.short++
 					}
 					left--
