@@ -83,17 +83,26 @@ func StartWith(t testing.TB, config Config) *Ring {
 	if err := first.TryBoot(); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range r.hosts[1:config.Hosts] {
-		if err := h.Join(r.Init.JoinToken); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.TryBoot(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.config.Hosts, r.config.Spare = 1, config.Hosts+config.Spare-1
+	r.Add(config.Hosts - 1)
 	r.WantVoters(voters(config.Hosts))
 	t.Logf("a ring of %d hosts after %v", config.Hosts, time.Since(began).Round(time.Millisecond))
 	return r
+}
+
+// Add makes members of n spare machines and starts them.
+func (r *Ring) Add(n int) {
+	r.t.Helper()
+	for ; n > 0; n-- {
+		h := r.hosts[r.config.Hosts]
+		r.config.Hosts, r.config.Spare = r.config.Hosts+1, r.config.Spare-1
+		if err := h.Join(r.Init.JoinToken); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := h.TryBoot(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 // voters is how many of n hosts vote in the end.
