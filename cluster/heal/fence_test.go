@@ -128,7 +128,7 @@ func TestPulledTooLate(t *testing.T) {
 
 // Whatever operation a host crashes at while it takes over its share, it goes on.
 func TestCrashAtEveryOperation(t *testing.T) {
-	for at := 0; ; at += 2 {
+	for at := 0; ; at += 4 {
 		s := newSim(t, 24)
 		for range 6 {
 			s.lead.write()

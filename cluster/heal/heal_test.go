@@ -172,7 +172,7 @@ func TestJoinAndLoseTheFirst(t *testing.T) {
 	s.down(first)
 	s.readable()
 	// After the grace time the ring forgets the first host, which then parts with all.
-	s.pass(grace + time.Minute)
+	s.elapse(grace+time.Minute, 5*time.Second)
 	if n := s.owners(); n[1] != 0 || n[2] != ringSize || n[3] != ringSize {
 		t.Error("owners", n)
 	}
