@@ -24,6 +24,8 @@ import (
 type Options struct {
 	Disk *disk.Disk // the state directory
 	Environment
+	// Limits say when the log is cut; zero: DefaultLogLimits.
+	Limits consensus.LogLimits
 	// Listen opens the port on which other hosts reach this one.
 	Listen func(addr string) (net.Listener, error)
 	// Orphans says which inodes without a name are open here; more: not all are listed.
@@ -150,7 +152,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	n.log, err = consensus.Open(consensus.Config{
 		Host: n.self.host, Start: n.start, FS: o.Disk.FS(), Dir: logDir, Transport: n.peers, Clock: o.Clock, Times: o.Times,
 		Logger: o.Logger, Applied: n.applied, Report: n.report, Restored: n.restored, Failed: n.failed,
-		Step: func(label string) { o.Disk.Step(disk.Label(label)) },
+		Step: func(label string) { o.Disk.Step(disk.Label(label)) }, Limits: o.Limits,
 	})
 	if err != nil {
 		return err

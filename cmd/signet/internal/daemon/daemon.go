@@ -108,7 +108,7 @@ func (d *Daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.node, err = cluster.Open(cluster.Options{
-		Disk: d.disk, Environment: environment(d.logger), Listen: d.listen,
+		Disk: d.disk, Environment: environment(d.logger), Listen: d.listen, Limits: logLimits(),
 		Orphans: d.orphans, HostsChanged: d.keys.changed, Failed: func(err error) { d.stop(err) },
 	})
 	if err != nil {
