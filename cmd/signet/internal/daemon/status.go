@@ -31,7 +31,7 @@ type tables struct {
 	counters meta.Counters
 	moving   []meta.Arc
 	thin     []meta.Arc // have fewer owners than there are hosts for: the ring is about to change
-	short    uint64 // objects
+	short    uint64     // objects
 	lost     uint64
 	none     bool // nothing of the cluster is here yet
 }
