@@ -115,6 +115,15 @@ func (f *FS) entry(at *signet.Attr, ttl time.Duration) Entry {
 	return e
 }
 
+// made makes an answer to a change. The kernel takes attributes from these without
+// asking whether they were dropped since it asked, as it does with a LOOKUP's or a
+// GETATTR's; so they are for once, and asked for when they are wanted.
+func (f *FS) made(at *signet.Attr, ttl time.Duration) Entry {
+	e := f.entry(at, ttl)
+	e.AttrTTL = 0
+	return e
+}
+
 // outcome is the answer to a change: the inode at, as the released command left it,
 // under a name in parent unless name is nil. If that is still the newest here, which
 // it nearly always is, nothing needs to be settled again.
@@ -125,7 +134,7 @@ func (f *FS) outcome(ctx context.Context, r *Request, parent signet.Ino, name []
 		defer v.Close()
 		if unchanged(v, parent, name, &res.Attr) {
 			r.pass(&f.gate)
-			return f.entry(&at, lifetime(v)), nil
+			return f.made(&at, lifetime(v)), nil
 		}
 	}
 	var now *signet.Attr
@@ -141,11 +150,11 @@ func (f *FS) outcome(ctx context.Context, r *Request, parent signet.Ino, name []
 	})
 	switch signet.KindOf(err) {
 	case signet.OK:
-		return f.entry(now, ttl), nil
+		return f.made(now, ttl), nil
 	case signet.Stale, signet.NotFound:
 		// Somebody has removed it meanwhile. It was there when our change was made.
 		r.pass(&f.gate)
-		return f.entry(&at, 0), nil
+		return f.made(&at, 0), nil
 	}
 	return Entry{}, err
 }

@@ -32,11 +32,11 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 	// Names that appeared need nothing: absent names are never cached. Those that led
 	// elsewhere may be cached whoever took them away: an own removal is released before
 	// its caller has the answer.
+	for ino := range d.attrs {
+		d.names = !f.shown.drop(f.kernel.get(), ino) || d.names
+	}
 	if d.names {
 		f.kernel.dropNames()
-	}
-	for ino := range d.attrs {
-		f.kernel.get().DropAttr(ino)
 	}
 	f.dropOwn(ctx, d.own, b.Index)
 	return f.dropPages(ctx, d.foreign, b.Index)
@@ -58,7 +58,7 @@ func (f *FS) dropOwn(ctx context.Context, data rangesOf, index signet.Index) {
 
 // digested is a batch as the kernel is to hear of it.
 type digested struct {
-	names   bool                    // a name was taken away or replaced
+	names   bool                    // a name was taken away or replaced, or is of an inode in the making
 	attrs   map[signet.Ino]struct{} // whose attributes changed
 	foreign rangesOf                // bytes that changed without the kernel's doing
 	own     rangesOf                // bytes that the kernel has yet to hear of, from the call's answer

@@ -127,6 +127,82 @@ func TestReplyOvertakenByAChange(t *testing.T) {
 	}
 }
 
+// TestChangedBeforeTheKernelHasIt has a change come when a LOOKUP's reply was written,
+// but the program that asked has not run since: the kernel does not have the inode, and
+// makes it with the old attributes.
+func TestChangedBeforeTheKernelHasIt(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	ctx := t.Context()
+	h, f := a.create(root, "f", 0o644)
+	a.close(h)
+	chmod := func(mode uint32) {
+		a.must(func(r *fs.Request) error {
+			_, ttl, err := a.SetAttr(r, f, fs.AttrChange{Set: signet.SetMode, Mode: mode})
+			if ttl != 0 {
+				t.Error("the kernel may keep attributes that it does not check the age of")
+			}
+			return err
+		})
+	}
+	mode := func() uint32 {
+		at, err := b.Kernel.Stat(ctx, b.FS, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Mode & 0o777
+	}
+	look := func() {
+		if ino, err := b.Kernel.Lookup(ctx, b.FS, root, "f"); err != nil || ino != f {
+			t.Fatal(ino, err)
+		}
+	}
+	b.Kernel.Hold = func(what string) {
+		if what == "lookup written" {
+			b.Kernel.Hold = nil
+			chmod(0o600)
+		}
+	}
+	look()
+	// Who has the path walks it again. Who opened the inode has it from the same LOOKUP.
+	b.must(func(r *fs.Request) error {
+		h, _, err := b.Open(r, f, syscall.O_RDONLY)
+		if err == nil {
+			b.Release(&fs.Request{Ctx: ctx}, h)
+		}
+		return err
+	})
+	if got := mode(); got != 0o600 {
+		t.Errorf("mode %o after opening, want 600", got)
+	}
+	b.Kernel.Evict(f)
+	b.Kernel.Hold = func(what string) {
+		if what == "lookup written" {
+			b.Kernel.Hold = nil
+			chmod(0o640)
+		}
+	}
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "f", root, "g", 0) })
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "g", root, "f", 0) })
+	look()
+	look()
+	if got := mode(); got != 0o640 {
+		t.Errorf("mode %o by path, want 640", got)
+	}
+	// An inode that was not shown costs nobody his names.
+	b.Kernel.Log()
+	gh, g := a.create(root, "unseen", 0o644)
+	a.close(gh)
+	a.must(func(r *fs.Request) error {
+		_, _, err := a.SetAttr(r, g, fs.AttrChange{Set: signet.SetMode, Mode: 0o600})
+		return err
+	})
+	if slices.Contains(b.Kernel.Log(), "names") {
+		t.Error("names were dropped for an inode that the kernel was not told of")
+	}
+}
+
 // once returns a hook that calls fn at the first time a step is reached, and a channel
 // that is closed then.
 func once(at fstest.Step, fn func()) func(fstest.Step) {

@@ -184,6 +184,7 @@ func (f *FS) openExisting(ctx context.Context, r *Request, b newborn, flags uint
 		f.letGo(h.id)
 		return Entry{}, 0, OpenFlags{}, err
 	}
+	e.AttrTTL = 0 // see made
 	return e, h.id, of, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/signetfs/signet"
 )
@@ -33,7 +32,6 @@ type DirEntry struct {
 	Ino    signet.Ino
 	Mode   uint32 // type bits
 	Cookie uint64 // where a listing goes on after this entry
-	Entry  Entry  // only if attributes were asked for and could be had; else Attr.Ino is 0
 }
 
 // listing is the state of an open directory.
@@ -107,15 +105,12 @@ func (f *FS) FsyncDir(_ *Request, id Handle) error {
 type dirRow struct {
 	DirEntry
 	sealed []byte
-	attr   *signet.Attr
 }
 
 // ReadDir lists a directory from after the entry with the given cookie (0: from the
 // start): it hands at most limit entries to emit, until emit returns false, which
-// means that the entry did not fit. With plus each has its attributes. emit is called
-// when the answer stands, just before it is due at the kernel; an entry that has
-// attributes and that emit took has been looked up.
-func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, plus bool, limit int, emit func(DirEntry) bool) error {
+// means that the entry did not fit.
+func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, limit int, emit func(DirEntry) bool) error {
 	h, err := f.handles.get(id)
 	if err != nil {
 		return err
@@ -129,33 +124,23 @@ func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, plus bool, limit int,
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	var rows []dirRow
-	ttl, err := f.answer(ctx, r, func(a *answer) (err error) {
-		rows, err = f.list(a, h, cookie, plus, limit)
+	err = f.settled(ctx, func(a *answer) (err error) {
+		rows, err = f.list(a, h, cookie, limit)
 		return err
 	})
 	if err != nil {
 		return signet.Wrap("list", inodeText(h.node.ino), err)
 	}
-	taken := f.emitAll(rows, ttl, emit)
+	taken := 0
+	for taken < len(rows) && emit(rows[taken].DirEntry) {
+		taken++
+	}
 	h.dir.remember(rows[:taken], taken == len(rows) && taken < limit)
 	return nil
 }
 
-func (f *FS) emitAll(rows []dirRow, ttl time.Duration, emit func(DirEntry) bool) (taken int) {
-	for i := range rows {
-		e := rows[i].DirEntry
-		if at := rows[i].attr; at != nil {
-			e.Entry = f.entry(at, ttl)
-		}
-		if !emit(e) {
-			return i
-		}
-	}
-	return len(rows)
-}
-
 // list reads the rows of one reply.
-func (f *FS) list(a *answer, h *handle, cookie uint64, plus bool, limit int) ([]dirRow, error) {
+func (f *FS) list(a *answer, h *handle, cookie uint64, limit int) ([]dirRow, error) {
 	dir := h.node.ino
 	self, err := a.view.Attr(dir)
 	if err != nil {
@@ -189,21 +174,12 @@ func (f *FS) list(a *answer, h *handle, cookie uint64, plus bool, limit int) ([]
 		return nil, err
 	}
 	for i := range rows {
-		if err := f.finish(a, dir, &rows[i], plus); err != nil {
+		if rows[i].sealed == nil {
+			continue // "." and ".."
+		}
+		if rows[i].Name, err = f.seal.OpenName(dir, rows[i].sealed); err != nil {
 			return nil, err
 		}
 	}
 	return rows, nil
-}
-
-// finish opens the name of a row and adds its attributes.
-func (f *FS) finish(a *answer, dir signet.Ino, row *dirRow, plus bool) (err error) {
-	if row.sealed == nil {
-		return nil // "." and "..": the kernel has them already
-	}
-	if row.Name, err = f.seal.OpenName(dir, row.sealed); err != nil || !plus {
-		return err
-	}
-	row.attr, err = a.attr(row.Ino)
-	return err
 }

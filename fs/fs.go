@@ -34,6 +34,7 @@ type FS struct {
 	report  func(error)
 
 	kernel kernelPort
+	shown  shown
 	gate   Gate
 	reads  reads
 	kept   kept
@@ -84,6 +85,7 @@ func New(c Config) *FS {
 	f.puts = newBudget(int64(f.limits.Puts) * chunk)
 	f.ahead = newBlocks(f.limits.Cache)
 	f.kernel.attach(NoKernel{})
+	f.shown.clock = f.clock
 	f.work.Go(f.writeBack)
 	return f
 }

@@ -8,8 +8,9 @@ type Kernel interface {
 	// DropNames makes the kernel ask again for every name it knows. It never blocks. It
 	// fails on kernels that cannot do that; names then never get a lifetime.
 	DropNames() error
-	// DropAttr makes the kernel ask again for an inode's attributes. It never blocks.
-	DropAttr(ino signet.Ino)
+	// DropAttr makes the kernel ask again for an inode's attributes. It returns false if
+	// the kernel does not have the inode. It never blocks.
+	DropAttr(ino signet.Ino) bool
 	// DropPages makes the kernel forget the cached bytes [off, off+n) of an inode, all
 	// from off on if n < 0, and its attributes. It blocks while a READ of one of those
 	// pages is unanswered, and while dirty pages of a writable mapping are written.
@@ -23,7 +24,7 @@ type NoKernel struct{}
 func (NoKernel) DropNames() error { return nil }
 
 // DropAttr does nothing.
-func (NoKernel) DropAttr(signet.Ino) {}
+func (NoKernel) DropAttr(signet.Ino) bool { return true }
 
 // DropPages does nothing.
 func (NoKernel) DropPages(signet.Ino, int64, int64) {}

@@ -24,6 +24,9 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	if err != nil {
 		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
 	}
+	if ttl > 0 {
+		f.shown.tell(at.Ino)
+	}
 	return f.entry(at, ttl), nil
 }
 

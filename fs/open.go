@@ -63,6 +63,7 @@ func (f *FS) hold(ctx context.Context, ino signet.Ino, dir bool) (*node, error) 
 		f.nodes.put(n, true)
 		return nil, err
 	}
+	f.shown.opened(f.kernel.get(), ino)
 	return n, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs"
@@ -14,16 +15,20 @@ const PageSize = 4096
 
 // Kernel stands in for the kernel of one mount. It caches names, attributes and pages
 // for as long as it was told it may, and locks pages while a READ of them is
-// unanswered: DropPages waits for those, in order, as the real one does.
+// unanswered: DropPages waits for those, in order, as the real one does. As there, a
+// LOOKUP's and a GETATTR's reply takes effect only some time after it was written; by
+// then names count for the epoch, and attributes of an inode that it had for the
+// version, at which they were asked for.
 type Kernel struct {
-	// Hold, if not nil, is called between a reply's arrival and its effect, with what it
-	// is the reply to.
+	// Hold, if not nil, is called when a reply was computed, with what it is the reply
+	// to, and again when it was written and has no effect yet ("lookup written").
 	Hold func(what string)
 
 	mu      sync.Mutex
 	changed *sync.Cond
+	epoch   int
 	names   map[string]cachedName // guarded by mu
-	attrs   map[signet.Ino]signet.Attr
+	inodes  map[signet.Ino]*cachedInode // those it has; guarded by mu
 	pages   map[pageID]*page
 	log     []string
 	noEpoch bool
@@ -32,7 +37,13 @@ type Kernel struct {
 var _ fs.Kernel = (*Kernel)(nil)
 
 type cachedName struct {
-	ino signet.Ino
+	ino   signet.Ino
+	epoch int
+}
+
+type cachedInode struct {
+	version int // goes up when the attributes are dropped
+	attr    *signet.Attr
 }
 
 type pageID struct {
@@ -47,7 +58,7 @@ type page struct {
 
 // NewKernel returns a kernel with empty caches.
 func NewKernel() *Kernel {
-	k := &Kernel{names: map[string]cachedName{}, attrs: map[signet.Ino]signet.Attr{}, pages: map[pageID]*page{}}
+	k := &Kernel{names: map[string]cachedName{}, inodes: map[signet.Ino]*cachedInode{}, pages: map[pageID]*page{}}
 	k.changed = sync.NewCond(&k.mu)
 	return k
 }
@@ -63,16 +74,54 @@ func (k *Kernel) DropNames() error {
 		return signet.NotSupported
 	}
 	k.log = append(k.log, "names")
-	clear(k.names)
+	k.epoch++
 	return nil
 }
 
 // DropAttr forgets an inode's attributes.
-func (k *Kernel) DropAttr(ino signet.Ino) {
+func (k *Kernel) DropAttr(ino signet.Ino) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = append(k.log, fmt.Sprintf("attr %d", ino))
-	delete(k.attrs, ino)
+	return k.dropAttr(ino)
+}
+
+// Evict has the kernel give up an inode, as it does when memory is short.
+func (k *Kernel) Evict(ino signet.Ino) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.inodes, ino)
+}
+
+// dropAttr is called with mu held.
+func (k *Kernel) dropAttr(ino signet.Ino) bool {
+	i := k.inodes[ino]
+	if i != nil {
+		i.version++
+		i.attr = nil
+	}
+	return i != nil
+}
+
+// version is called with mu held.
+func (k *Kernel) version(ino signet.Ino) int {
+	if i := k.inodes[ino]; i != nil {
+		return i.version
+	}
+	return 0
+}
+
+// learn takes attributes from a reply to what was asked at a version.
+func (k *Kernel) learn(at *signet.Attr, ttl time.Duration, version int) {
+	i := k.inodes[at.Ino]
+	if i == nil {
+		i = &cachedInode{}
+		k.inodes[at.Ino] = i
+	}
+	if ttl > 0 && i.version <= version {
+		at := *at
+		i.attr = &at
+	}
 }
 
 // DropPages forgets pages one after the other, waiting for locked ones.
@@ -80,7 +129,7 @@ func (k *Kernel) DropPages(ino signet.Ino, off, n int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = append(k.log, fmt.Sprintf("pages %d %d %d", ino, off, n))
-	delete(k.attrs, ino)
+	k.dropAttr(ino)
 	first, last := off/PageSize, int64(1)<<52
 	if n >= 0 {
 		last = (off + n - 1) / PageSize
@@ -137,8 +186,13 @@ func (k *Kernel) Lookup(ctx context.Context, f *fs.FS, parent signet.Ino, name s
 	key := fmt.Sprintf("%d/%s", parent, name)
 	k.mu.Lock()
 	c, ok := k.names[key]
+	epoch := k.epoch
+	versions := make(map[signet.Ino]int, len(k.inodes))
+	for ino, i := range k.inodes {
+		versions[ino] = i.version
+	}
 	k.mu.Unlock()
-	if ok {
+	if ok && c.epoch == epoch {
 		return c.ino, nil
 	}
 	r := &fs.Request{Ctx: ctx}
@@ -148,25 +202,26 @@ func (k *Kernel) Lookup(ctx context.Context, f *fs.FS, parent signet.Ino, name s
 		return 0, err
 	}
 	k.hold("lookup")
+	r.Done()
+	k.hold("lookup written")
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e.EntryTTL > 0 {
-		k.names[key] = cachedName{e.Attr.Ino}
+		k.names[key] = cachedName{e.Attr.Ino, epoch}
 	}
-	if e.AttrTTL > 0 {
-		k.attrs[e.Attr.Ino] = e.Attr
-	}
+	k.learn(&e.Attr, e.AttrTTL, versions[e.Attr.Ino])
 	return e.Attr.Ino, nil
 }
 
 // Stat returns attributes, from the cache while that is allowed.
 func (k *Kernel) Stat(ctx context.Context, f *fs.FS, ino signet.Ino) (signet.Attr, error) {
 	k.mu.Lock()
-	at, ok := k.attrs[ino]
-	k.mu.Unlock()
-	if ok {
-		return at, nil
+	if i := k.inodes[ino]; i != nil && i.attr != nil {
+		defer k.mu.Unlock()
+		return *i.attr, nil
 	}
+	version := k.version(ino)
+	k.mu.Unlock()
 	r := &fs.Request{Ctx: ctx}
 	defer r.Done()
 	at, ttl, err := f.GetAttr(r, ino)
@@ -174,11 +229,11 @@ func (k *Kernel) Stat(ctx context.Context, f *fs.FS, ino signet.Ino) (signet.Att
 		return at, err
 	}
 	k.hold("getattr")
+	r.Done()
+	k.hold("getattr written")
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if ttl > 0 {
-		k.attrs[ino] = at
-	}
+	k.learn(&at, ttl, version)
 	return at, nil
 }
 
@@ -236,7 +291,7 @@ func (k *Kernel) page(ctx context.Context, f *fs.FS, h fs.Handle, id pageID) ([]
 func (k *Kernel) Wrote(ino signet.Ino, off int64, data []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.attrs, ino)
+	k.dropAttr(ino)
 	for no := off / PageSize; no*PageSize < off+int64(len(data)); no++ {
 		p := k.pages[pageID{ino, no}]
 		if p == nil {

@@ -33,7 +33,7 @@ type fake struct {
 	create  func(r *fs.Request, p signet.Ino, name string, mode, flags uint32) (fs.Entry, fs.Handle, fs.OpenFlags, error)
 	read    func(r *fs.Request, h fs.Handle, off int64, dst []byte, flags uint32) (int, error)
 	write   func(r *fs.Request, h fs.Handle, off int64, data []byte, flags uint32) (int, error)
-	readDir func(r *fs.Request, h fs.Handle, cookie uint64, plus bool, limit int, emit func(fs.DirEntry) bool) error
+	readDir func(r *fs.Request, h fs.Handle, cookie uint64, limit int, emit func(fs.DirEntry) bool) error
 	release func(r *fs.Request, h fs.Handle)
 	xattr   func(r *fs.Request, ino signet.Ino, name string) ([]byte, error)
 	list    func(r *fs.Request, ino signet.Ino) ([]string, error)
@@ -63,8 +63,8 @@ func (f *fake) Read(r *fs.Request, h fs.Handle, off int64, dst []byte, fl uint32
 func (f *fake) Write(r *fs.Request, h fs.Handle, off int64, data []byte, fl uint32) (int, error) {
 	return f.write(r, h, off, data, fl)
 }
-func (f *fake) ReadDir(r *fs.Request, h fs.Handle, c uint64, plus bool, limit int, emit func(fs.DirEntry) bool) error {
-	return f.readDir(r, h, c, plus, limit, emit)
+func (f *fake) ReadDir(r *fs.Request, h fs.Handle, c uint64, limit int, emit func(fs.DirEntry) bool) error {
+	return f.readDir(r, h, c, limit, emit)
 }
 func (f *fake) Release(r *fs.Request, h fs.Handle) { f.release(r, h) }
 func (f *fake) GetXattr(r *fs.Request, ino signet.Ino, n string) ([]byte, error) {

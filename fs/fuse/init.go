@@ -12,12 +12,16 @@ import (
 
 // What we ask of the kernel beyond what go-fuse asks for anyway.
 const wanted = gofuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: one change, not two
-	gofuse.CAP_READDIRPLUS_AUTO | // attributes with names only for who will look at them
 	gofuse.CAP_ASYNC_DIO | // O_DIRECT in parallel
 	gofuse.CAP_HANDLE_KILLPRIV_V2 // fs clears set-uid itself; else every WRITE asks for security.capability first
 
 // unwanted is what go-fuse would ask for and we have no use for.
+//
+// READDIRPLUS we may not use: the kernel takes the epoch for the names of such an
+// answer when it has the answer, not when it asked (fuse_direntplus_link), so a
+// DropNames between the two is lost on them. What LOOKUP finds has the older epoch.
 const unwanted = gofuse.CAP_PASSTHROUGH | // the bytes below are sealed
+	gofuse.CAP_READDIRPLUS |
 	gofuse.CAP_NO_OPEN_SUPPORT // every open has a handle
 
 // protocolOptions is the part of go-fuse's options that reaches the protocol.

@@ -337,7 +337,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(uint32(opWrite), uint64(1), writeBody(10))
 	f.Add(uint32(opMkdir), uint64(1), mkdirBody())
 	f.Add(uint32(opGetxattr), uint64(1), append(u32(100, 0), z("user.a")...))
-	f.Add(uint32(opReaddirplus), uint64(1), bytes.Join([][]byte{u64(1, 0), u32(4096, 0), u64(0), u32(0, 0)}, nil))
+	f.Add(uint32(opReaddir), uint64(1), bytes.Join([][]byte{u64(1, 0), u32(4096, 0), u64(0), u32(0, 0)}, nil))
 	f.Add(uint32(opInterrupt), uint64(0), u64(4))
 	f.Add(uint32(opBatchForget), uint64(0), u32(1<<31, 0))
 	f.Add(uint32(opNotifyReply), uint64(0), make([]byte, 48))

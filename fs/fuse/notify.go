@@ -29,8 +29,9 @@ func (s *server) DropNames() error {
 	return s.notify(notifyIncEpoch, nil)
 }
 
-// DropAttr has the kernel ask again for the attributes of an inode. It never waits.
-func (s *server) DropAttr(ino signet.Ino) { s.invalInode(ino, -1, 0) }
+// DropAttr has the kernel ask again for the attributes of an inode, if it has it. It
+// never waits.
+func (s *server) DropAttr(ino signet.Ino) bool { return s.invalInode(ino, -1, 0) }
 
 // DropPages has the kernel forget pages, and the attributes with them.
 func (s *server) DropPages(ino signet.Ino, off, n int64) {
@@ -43,25 +44,31 @@ func (s *server) DropPages(ino signet.Ino, off, n int64) {
 	s.invalInode(ino, min(off, math.MaxInt64-n), n)
 }
 
-func (s *server) invalInode(ino signet.Ino, off, n int64) {
+// invalInode returns false if the kernel does not have the inode.
+func (s *server) invalInode(ino signet.Ino, off, n int64) bool {
 	var body [24]byte
 	native.PutUint64(body[0:], uint64(ino))
 	native.PutUint64(body[8:], uint64(off))
 	native.PutUint64(body[16:], uint64(n))
-	if err := s.notify(notifyInvalInode, body[:]); err != nil {
+	err := s.notify(notifyInvalInode, body[:])
+	if err == syscall.ENOENT {
+		return false
+	}
+	if err != nil {
 		s.log.Error("fuse: the kernel did not take a notification", "inode", ino, "off", off, "len", n, "err", err)
 	}
+	return true
 }
 
-// notify sends one notification. That the kernel does not know the inode, or the
-// mount at all any more, means that nothing is cached.
+// notify sends one notification. It returns ENOENT if the kernel does not have the
+// inode; that it does not know the mount any more means that nothing is cached.
 func (s *server) notify(code uint32, body []byte) error {
 	var buf [outHeaderSize + 24]byte
 	msg := append(buf[:outHeaderSize], body...)
 	native.PutUint32(msg[0:], uint32(len(msg)))
 	native.PutUint32(msg[4:], code)
 	err := s.conn.write(msg)
-	if err == syscall.ENOENT || err == syscall.ENODEV || err == syscall.ENOTCONN {
+	if err == syscall.ENODEV || err == syscall.ENOTCONN {
 		return nil
 	}
 	return err

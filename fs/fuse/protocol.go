@@ -27,7 +27,6 @@ const (
 	opIoctl       = 39
 	opNotifyReply = 41
 	opBatchForget = 42
-	opReaddirplus = 44
 )
 
 const (
@@ -88,7 +87,7 @@ func (h *header) answerSize(p []byte) uint64 {
 	body := p[inHeaderSize:]
 	at := -1 // where the body says how much it can take
 	switch h.opcode {
-	case opRead, opReaddir, opReaddirplus:
+	case opRead, opReaddir:
 		at = 16
 	case opGetxattr, opListxattr:
 		at = 0

@@ -9,11 +9,8 @@ import (
 
 // Directories: listings.
 
-// What the shortest entry of a listing takes in an answer.
-const (
-	minDirent     = 32
-	minDirentPlus = minDirent + 128
-)
+// minDirent is what the shortest entry of a listing takes in an answer.
+const minDirent = 32
 
 func (f *raw) OpenDir(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut) gofuse.Status {
 	fh, err := f.fs.OpenDir(f.req(&in.InHeader), signet.Ino(in.NodeId))
@@ -23,19 +20,8 @@ func (f *raw) OpenDir(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut)
 
 func (f *raw) ReadDir(_ <-chan struct{}, in *gofuse.ReadIn, out *gofuse.DirEntryList) gofuse.Status {
 	limit := int(in.Size)/minDirent + 1
-	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, false, limit, func(e fs.DirEntry) bool {
+	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, limit, func(e fs.DirEntry) bool {
 		return out.AddDirEntry(gofuse.DirEntry{Name: e.Name, Ino: uint64(e.Ino), Mode: e.Mode, Off: e.Cookie})
-	}))
-}
-
-func (f *raw) ReadDirPlus(_ <-chan struct{}, in *gofuse.ReadIn, out *gofuse.DirEntryList) gofuse.Status {
-	limit := int(in.Size)/minDirentPlus + 1
-	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, true, limit, func(e fs.DirEntry) bool {
-		to := out.AddDirLookupEntry(gofuse.DirEntry{Name: e.Name, Ino: uint64(e.Ino), Mode: e.Mode, Off: e.Cookie})
-		if to != nil && e.Entry.Attr.Ino != 0 {
-			setEntry(to, &e.Entry)
-		}
-		return to != nil
 	}))
 }
 

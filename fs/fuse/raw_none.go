@@ -23,6 +23,11 @@ func (f *raw) Writev(<-chan struct{}, *gofuse.WriteIn, [][]byte) (uint32, gofuse
 	return 0, gofuse.ENOSYS
 }
 
+// ReadDirPlus is not offered (unwanted in init.go says why).
+func (f *raw) ReadDirPlus(<-chan struct{}, *gofuse.ReadIn, *gofuse.DirEntryList) gofuse.Status {
+	return gofuse.ENOSYS
+}
+
 // Forget is dealt with by the loop.
 func (f *raw) Forget(nodeid, nlookup uint64) {}
 

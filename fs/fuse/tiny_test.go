@@ -164,7 +164,7 @@ func (v *tiny) Write(r *fs.Request, h fs.Handle, off int64, data []byte, flags u
 	return len(data), nil
 }
 
-func (v *tiny) ReadDir(r *fs.Request, _ fs.Handle, cookie uint64, plus bool, _ int, emit func(fs.DirEntry) bool) error {
+func (v *tiny) ReadDir(r *fs.Request, _ fs.Handle, cookie uint64, _ int, emit func(fs.DirEntry) bool) error {
 	if err := v.meet(r, "readdir"); err != nil {
 		return err
 	}

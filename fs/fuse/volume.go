@@ -39,7 +39,7 @@ type volume interface {
 	CopyFileRange(r *fs.Request, in fs.Handle, inOff uint64, out fs.Handle, outOff, n uint64, flags uint64) (uint64, error)
 
 	OpenDir(r *fs.Request, ino signet.Ino) (fs.Handle, error)
-	ReadDir(r *fs.Request, h fs.Handle, cookie uint64, plus bool, limit int, emit func(fs.DirEntry) bool) error
+	ReadDir(r *fs.Request, h fs.Handle, cookie uint64, limit int, emit func(fs.DirEntry) bool) error
 	FsyncDir(r *fs.Request, h fs.Handle) error
 	ReleaseDir(r *fs.Request, h fs.Handle)
 

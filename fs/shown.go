@@ -1,0 +1,75 @@
+package fs
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/internal/clock"
+)
+
+// This file closes a gap between a reply and its effect. The kernel versions the
+// attributes of inodes that it has: an answer asked for before a DropAttr does not
+// undo it. But when LOOKUP tells it of an inode that it does not have, that begins
+// only when the program that asked runs again and makes the inode. A change in
+// between finds nothing to drop, and the old attributes, which come with a long
+// lifetime, would then stay.
+//
+// So the mount remembers for a while which inodes it has shown the kernel, and for
+// which of those a DropAttr found nothing. For one of these all names are dropped:
+// the name it was found by is of the old epoch, and is looked up anew. And when it is
+// opened, so that the kernel must have it by now, its attributes are dropped again.
+// (Linux: fuse_lookup_name takes the version before it asks, fuse_iget compares it,
+// fuse_reverse_inval_inode returns ENOENT for an inode that is not there.)
+
+// shownFor is how long a program that got its answer may take to run again.
+const shownFor = 5 * time.Second
+
+// recent remembers inodes for shownFor. It may take one for another (so more is
+// dropped than must be), but never forgets one early. The zero value is empty.
+type recent struct {
+	at [1 << 15]atomic.Int64 // when one of these inodes was noted last: Unix time in ns
+}
+
+func (t *recent) slot(ino signet.Ino) *atomic.Int64 {
+	const golden = 0x9e3779b97f4a7c15 // Fibonacci hashing, Knuth, TAOCP 3, 6.4
+	return &t.at[uint64(ino)*golden>>(64-15)]
+}
+
+func (t *recent) note(ino signet.Ino, now time.Time) { t.slot(ino).Store(now.UnixNano()) }
+
+func (t *recent) has(ino signet.Ino, now time.Time) bool {
+	at := t.slot(ino).Load()
+	return at != 0 && now.UnixNano()-at < int64(shownFor)
+}
+
+// shown is what a mount remembers of inodes the kernel may be about to make.
+type shown struct {
+	clock  clock.Clock
+	told   recent // in the answer to a LOOKUP
+	missed recent // changed, and the kernel did not have them yet
+}
+
+// tell is called inside the gate for an inode in an answer that has a lifetime.
+func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.clock.Now()) }
+
+// drop makes the kernel forget the attributes of an inode. It returns false if the
+// kernel may be about to make the inode with the old ones.
+func (s *shown) drop(k Kernel, ino signet.Ino) bool {
+	if k.DropAttr(ino) {
+		return true
+	}
+	now := s.clock.Now()
+	if !s.told.has(ino, now) {
+		return true
+	}
+	s.missed.note(ino, now)
+	return false
+}
+
+// opened is called when the kernel opens an inode, so that it has it.
+func (s *shown) opened(k Kernel, ino signet.Ino) {
+	if s.missed.has(ino, s.clock.Now()) {
+		k.DropAttr(ino)
+	}
+}
