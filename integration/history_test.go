@@ -32,8 +32,14 @@ type dirOp struct {
 	tag      uint16 // of the file to create
 }
 
-// dirState is what the names of a group lead to: tags, 0 for nothing.
-type dirState [groupNames]uint16
+// dirState is what the names of a group lead to.
+type dirState struct {
+	tags tags
+	been [groupNames]uint8 // the names that the file has had, one bit for each
+}
+
+// tags are those of the files under the names of a group, 0 for nothing.
+type tags [groupNames]uint16
 
 // Outcomes of an operation.
 const (
@@ -45,43 +51,56 @@ const (
 
 type dirResult struct {
 	outcome int
-	seen    dirState // by stat (at the name) and list (1 for "something")
+	seen    tags     // by stat (at the name) and list (1 for "something")
 	err     string   // if the outcome is unknown
 }
 
-// step carries out o and says whether what a program saw fits.
-func (o dirOp) step(s dirState, r dirResult) (dirState, bool) {
-	want := done
+// step carries out o and says what a program must be told.
+func (o dirOp) step(s dirState) (dirState, int) {
 	switch o.kind {
 	case "create":
-		if s[o.name] != 0 {
-			want = exists
-		} else {
-			s[o.name] = o.tag
+		if s.tags[o.name] != 0 {
+			return s, exists
 		}
+		s.tags[o.name], s.been[o.name] = o.tag, 1<<o.name
 	case "remove":
-		if s[o.name] == 0 {
-			want = missing
+		if s.tags[o.name] == 0 {
+			return s, missing
 		}
-		s[o.name] = 0
+		s.tags[o.name], s.been[o.name] = 0, 0
 	case "rename":
-		switch {
-		case s[o.name] == 0:
-			want = missing
-		case o.name != o.to:
-			s[o.to], s[o.name] = s[o.name], 0
+		if s.tags[o.name] == 0 {
+			return s, missing
 		}
+		if o.name != o.to {
+			s.tags[o.to], s.been[o.to] = s.tags[o.name], s.been[o.name]|1<<o.to
+			s.tags[o.name], s.been[o.name] = 0, 0
+		}
+	}
+	return s, done
+}
+
+// sees says whether what a program saw is so.
+func (o dirOp) sees(s dirState, seen tags) bool {
+	switch o.kind {
 	case "stat":
-		return s, r.seen[o.name] == s[o.name]
+		return seen[o.name] == s.tags[o.name]
 	case "list":
-		for i := range s {
-			if (s[i] != 0) != (r.seen[i] != 0) {
-				return s, false
+		for i := range s.tags {
+			if (s.tags[i] != 0) != (seen[i] != 0) {
+				return false
 			}
 		}
-		return s, true
 	}
-	return s, r.outcome == want
+	return true
+}
+
+// done says whether the kernel may have told the program that it renamed the file
+// though another host did: it finds the same inode under the old name, and then, when
+// the other has renamed it, under the new one (docs/visibility.md, "What the kernel
+// decides by itself").
+func (o dirOp) done(s dirState) bool {
+	return o.kind == "rename" && o.name != o.to && s.been[o.to]&(1<<o.name) != 0
 }
 
 func (o dirOp) String() string {
@@ -116,27 +135,27 @@ var dirModel = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{dirState{}} },
 	Step: func(state, input, output any) []any {
 		s, r := state.(dirState), output.(dirResult)
-		after, fits := input.(dirOp).step(s, r)
-		switch {
-		case r.outcome == unknown && after != s:
-			return []any{s, after}
-		case r.outcome == unknown:
-			return []any{s}
-		case fits:
-			return []any{after}
+		o := input.(dirOp)
+		after, told := o.step(s)
+		var next []any
+		if r.outcome == unknown || r.outcome == done && o.done(s) {
+			next = append(next, s)
 		}
-		return nil
+		if (r.outcome == unknown || r.outcome == told && o.sees(s, r.seen)) && !slices.Contains(next, any(after)) {
+			next = append(next, after)
+		}
+		return next
 	},
 	Equal: func(a, b any) bool { return a == b },
 	Hash: func(s any) uint64 {
 		h := uint64(0)
-		for _, t := range s.(dirState) {
-			h = h*0x9e3779b97f4a7c15 + uint64(t)
+		for i, t := range s.(dirState).tags {
+			h = h*0x9e3779b97f4a7c15 + uint64(t)<<8 + uint64(s.(dirState).been[i])
 		}
 		return h
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v: %v", input, output) },
-	DescribeState:     func(s any) string { return fmt.Sprintf("%o", s) },
+	DescribeState:     func(s any) string { return fmt.Sprintf("%o", s.(dirState).tags) },
 }
 
 // history is what happened, with the times at which it was called for and came back.
@@ -256,7 +275,7 @@ func TestHistoryModel(t *testing.T) {
 		return porcupine.Operation{Input: in, Output: out, Call: from, Return: to}
 	}
 	create := dirOp{kind: "create", tag: 7}
-	sees := func(tag uint16) dirResult { return dirResult{seen: dirState{tag}} }
+	sees := func(tag uint16) dirResult { return dirResult{seen: tags{tag}} }
 	stat := dirOp{kind: "stat"}
 	rename := dirOp{kind: "rename", to: 1}
 	for name, c := range map[string]struct {
@@ -272,6 +291,8 @@ func TestHistoryModel(t *testing.T) {
 		"unknown, undone":  {[]porcupine.Operation{op(1, 99, create, dirResult{outcome: unknown}), op(2, 3, stat, sees(7)), op(4, 5, stat, sees(0))}, false},
 		"moved":            {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, rename, dirResult{}), op(5, 6, stat, sees(0))}, true},
 		"moved, seen":      {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, rename, dirResult{}), op(5, 6, stat, sees(7))}, false},
+		"moved by two":     {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 6, rename, dirResult{}), op(4, 8, rename, dirResult{}), op(9, 10, rename, dirResult{outcome: missing})}, true},
+		"moved by one":     {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 6, rename, dirResult{}), op(4, 8, dirOp{kind: "rename", to: 2}, dirResult{})}, false},
 		"moved nothing":    {[]porcupine.Operation{op(1, 2, rename, dirResult{})}, false},
 		"list shows":       {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, dirOp{kind: "list"}, sees(1))}, true},
 		"list shows not":   {[]porcupine.Operation{op(1, 2, create, dirResult{}), op(3, 4, dirOp{kind: "list"}, sees(0))}, false},
