@@ -76,6 +76,9 @@ func (n *Node) compact() error {
 		return nil
 	}
 	t := n.hold() // a snapshot may replace them meanwhile
+	if t == nil {
+		return nil
+	}
 	durable, err := t.Flush()
 	n.letGo(t)
 	if err != nil {

@@ -288,3 +288,21 @@ func TestWorkMerges(t *testing.T) {
 		t.Errorf("%d items, the last %+v", len(items), last)
 	}
 }
+
+// Nothing of a closed node can be read, and asking does not hang.
+func TestReaderAfterClose(t *testing.T) {
+	w := newWorld(t, 1)
+	n := w.node(1)
+	w.hosts[1].stop()
+	r := n.Reader(signet.DefaultVolume)
+	defer r.Close()
+	if _, err := r.Hosts(); signet.KindOf(err) != signet.Closed {
+		t.Errorf("%v", err)
+	}
+	if _, err := r.Index(); signet.KindOf(err) != signet.Closed {
+		t.Errorf("%v", err)
+	}
+	if _, err := n.OfferSnapshot(0); err == nil {
+		t.Error("a checkpoint of closed tables")
+	}
+}

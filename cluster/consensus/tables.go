@@ -74,22 +74,32 @@ func (r *Reader) Close() {
 }
 
 // Reader opens a reading of what is published here, released or not. It is for the
-// cluster's own rooms; programs read through View.
+// cluster's own rooms; programs read through View. After Close every reading fails.
 func (n *Node) Reader(g signet.Group) *Reader {
 	t := n.hold()
+	if t == nil {
+		return &Reader{meta.NoReader(g), nil, n}
+	}
 	return &Reader{t.State.Reader(g), t, n}
 }
 
-// hold returns the tables, which stay open until let go.
+// hold returns the tables, which stay open until let go; nil if they are closed for good.
 func (n *Node) hold() *tables {
 	for {
-		if t := n.tables.Load(); t.enter() {
+		t := n.tables.Load()
+		if t.enter() {
 			return t
+		}
+		if n.tables.Load() == t {
+			return nil // others would be in place before these retire, but for Close
 		}
 	}
 }
 
 func (n *Node) letGo(t *tables) {
+	if t == nil {
+		return
+	}
 	if err := t.leave(); err != nil {
 		n.logger.Warn("close replaced tables", "err", err)
 	}

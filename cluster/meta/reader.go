@@ -35,6 +35,13 @@ func (s *State) Reader(g signet.Group) *Reader {
 	return r
 }
 
+// NoReader returns a reading that is closed already: everything read from it is Closed.
+func NoReader(g signet.Group) *Reader {
+	r := &Reader{group: g}
+	r.closed.Store(true)
+	return r
+}
+
 // Close ends the reading. Closing twice does nothing.
 func (r *Reader) Close() {
 	if r.closed.CompareAndSwap(false, true) {
