@@ -151,7 +151,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	})
 	n.log, err = consensus.Open(consensus.Config{
 		Host: n.self.host, Start: n.start, FS: o.Disk.FS(), Dir: logDir, Transport: n.peers, Clock: o.Clock, Times: o.Times,
-		Logger: o.Logger, Applied: n.applied, Report: n.report, Restored: n.restored, Failed: n.failed,
+		Logger: o.Logger, Applied: n.applied, Report: n.report, Restored: n.restored, Halted: n.halted, Failed: n.failed,
 		Step: func(label string) { o.Disk.Step(disk.Label(label)) }, Limits: o.Limits,
 	})
 	if err != nil {
@@ -260,6 +260,10 @@ func (n *Node) failed(err error) {
 		n.options.Failed(err)
 	}
 }
+
+// halted is called when this host must not take part any more as it is. Its status can
+// still be asked for, and the others may read the objects that it has.
+func (n *Node) halted(error) { n.cancel() }
 
 // closeTimeout bounds how long calls under way may take when the host stops.
 const closeTimeout = 5 * time.Second

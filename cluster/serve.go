@@ -117,7 +117,10 @@ func (n *Node) onLease(_ context.Context, from signet.HostKey, req *wire.Request
 	if len(m.Sessions) > 0 {
 		r.Session = m.Sessions[0]
 	}
-	g := n.log.Grant(r)
+	g, err := n.log.Grant(r)
+	if err != nil {
+		return wire.Reply{}, err
+	}
 	out := &wire.Granted{Term: g.Term, Leader: g.Leader, Released: g.Released}
 	if g.Granted {
 		out.Millis = uint32(n.times.Lease.Milliseconds())
@@ -156,6 +159,9 @@ func (n *Node) onPut(ctx context.Context, _ signet.HostKey, req *wire.Request) (
 	var m wire.Put
 	if err := req.Decode(&m); err != nil {
 		return wire.Reply{}, err
+	}
+	if err := n.log.Halted(); err != nil {
+		return wire.Reply{}, signet.Errorf(signet.Unavailable, "put object", "", "this host takes no part any more: %w", err)
 	}
 	err := n.store.Put(ctx, m.Group, m.Address, req.Payload, store.Meta{Session: m.Session, Index: m.Index})
 	return wire.Reply{Message: &wire.Stored{}}, err

@@ -19,10 +19,12 @@ type Report struct {
 	Lag    uint64        // log entries that it lacks, as far as the leader knows
 	Used   uint64        // bytes that objects take there
 	Free   uint64        // bytes that objects may still take there
+	// Differs says that the host's state is not the leader's: one of them is wrong.
+	Differs bool
 }
 
 const (
-	reportsVersion = 1
+	reportsVersion = 2
 	maxReports     = 4096
 )
 
@@ -75,7 +77,7 @@ func (n *Node) reports(ctx context.Context) ([]Report, error) {
 }
 
 func report(h signet.HostID, r consensus.Report, now time.Time, s consensus.Status, logged signet.Index) Report {
-	out := Report{Host: h, Silent: max(now.Sub(r.At), 0), Acked: r.Acked, Used: r.Used, Free: r.Free}
+	out := Report{Host: h, Silent: max(now.Sub(r.At), 0), Acked: r.Acked, Used: r.Used, Free: r.Free, Differs: r.Differs}
 	if logged < signet.Index(s.LogLast) {
 		out.Lag = s.LogLast - uint64(logged)
 	}
@@ -93,13 +95,14 @@ func encodeReports(reports []Report) []byte {
 	e.Uint(reportsVersion)
 	e.Array(len(reports))
 	for _, r := range reports {
-		e.Array(6)
+		e.Array(7)
 		e.Uint(uint64(r.Host))
 		e.Uint(uint64(r.Silent.Milliseconds()))
 		e.Uint(uint64(r.Acked))
 		e.Uint(r.Lag)
 		e.Uint(r.Used)
 		e.Uint(r.Free)
+		e.Bool(r.Differs)
 	}
 	return e.Buf()
 }
@@ -112,10 +115,11 @@ func decodeReports(b []byte) ([]Report, error) {
 	}
 	var out []Report
 	for range d.Array(maxReports) {
-		d.ArrayExact(6)
+		d.ArrayExact(7)
 		r := Report{Host: signet.HostID(d.Uint())}
 		r.Silent = time.Duration(min(d.Uint(), 1<<40)) * time.Millisecond
 		r.Acked, r.Lag, r.Used, r.Free = signet.Index(d.Uint()), d.Uint(), d.Uint(), d.Uint()
+		r.Differs = d.Bool()
 		out = append(out, r)
 	}
 	return out, d.Done()

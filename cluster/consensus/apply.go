@@ -101,7 +101,7 @@ func (n *Node) applyBatch(batch []meta.Entry) error {
 	if len(step.Effects.Hosts) > 0 {
 		n.hostsMayHaveChanged() // before the ledger may release because of this step
 	}
-	n.notePublished(step.End, batch)
+	n.notePublished(step, batch)
 	n.proposer.answered(step.Answers)
 	if len(step.Effects.Ended) > 0 {
 		n.proposer.sessionEnded(step.Effects.Ended)

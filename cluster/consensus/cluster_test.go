@@ -286,7 +286,7 @@ func (t testTransport) Propose(ctx context.Context, to signet.HostID, e [][]byte
 }
 
 func (t testTransport) Lease(ctx context.Context, to signet.HostID, r LeaseRequest) (g LeaseGrant, err error) {
-	err = t.call(ctx, to, func(n *Node) error { g = n.Grant(r); return nil })
+	err = t.call(ctx, to, func(n *Node) (err error) { g, err = n.Grant(r); return err })
 	return g, err
 }
 

@@ -85,6 +85,11 @@ type proposal struct {
 
 // post has f run on the driver's goroutine.
 func (d *driver) post(f func()) {
+	select {
+	case <-d.stop:
+		return // nobody takes it any more
+	default:
+	}
 	d.mu.Lock()
 	d.queue = append(d.queue, f)
 	d.mu.Unlock()
@@ -127,6 +132,11 @@ func (d *driver) mute(m *raftpb.Message) bool {
 
 // propose queues commands; those queued together share an entry.
 func (d *driver) propose(p *proposal) {
+	select {
+	case <-d.stop:
+		return
+	default:
+	}
 	d.mu.Lock()
 	d.props = append(d.props, p)
 	d.mu.Unlock()

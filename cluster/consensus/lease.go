@@ -12,11 +12,16 @@ import (
 func (n *Node) leadershipChanged(l leadership) {
 	now := n.clock.Now()
 	n.mu.Lock()
+	if n.halted != nil {
+		n.mu.Unlock()
+		return
+	}
 	was := n.lead
 	n.lead = l
 	if l.self && (!was.self || was.term != l.term) {
 		n.ledger.lead(l.term, now)
 		n.reports = map[signet.HostID]Report{} // what was heard in an earlier term may be long over
+		n.jury.said = map[signet.HostID]testimony{}
 	} else if !l.self {
 		n.ledger.follow()
 	}
@@ -43,7 +48,7 @@ func (n *Node) heartbeatConfirmed(sent time.Time) {
 
 // leaseUntil notes a lease. The caller holds n.mu.
 func (n *Node) leaseUntil(t time.Time) {
-	if !t.After(n.lease) {
+	if n.halted != nil || !t.After(n.lease) {
 		return
 	}
 	n.lease = t
@@ -52,9 +57,11 @@ func (n *Node) leaseUntil(t time.Time) {
 }
 
 // notePublished tells the ledger what the leader has published.
-func (n *Node) notePublished(end meta.Position, batch []meta.Entry) {
+func (n *Node) notePublished(step *meta.Step, batch []meta.Entry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.jury.noteDigests(step)
+	end := step.End
 	l := n.ledger
 	if l.leading && l.floor == 0 && end.Term == l.term {
 		for _, e := range batch {
@@ -90,6 +97,7 @@ func (n *Node) ack() Ack {
 // Acked takes a host's acknowledgement. It has an effect on the leader only. What was
 // acked is committed, so it does not matter in which term.
 func (n *Node) Acked(a Ack) {
+	n.hear(a)
 	n.mu.Lock()
 	if n.ledger.leading {
 		n.ledger.ack(a.Host, a.Start, a.Acked, n.clock.Now())
@@ -146,23 +154,35 @@ func (n *Node) Released(r Release) {
 	}
 }
 
-// Grant answers a host's request for a lease.
-func (n *Node) Grant(r LeaseRequest) LeaseGrant {
+// Grant answers a host's request for a lease. The error is Corrupt if the host's state is
+// wrong, see jury.
+func (n *Node) Grant(r LeaseRequest) (LeaseGrant, error) {
+	if err := n.Halted(); err != nil {
+		return LeaseGrant{}, signet.Errorf(signet.Unavailable, "grant lease", n.host.String(), "this host takes no part any more: %w", err)
+	}
+	verdict := n.hear(r.Ack)
 	now := n.clock.Now()
 	n.mu.Lock()
 	g := LeaseGrant{Term: n.lead.term, Leader: n.lead.leader, Released: n.ledger.released}
 	if !n.lead.self {
 		g.Released = 0
 		n.mu.Unlock()
-		return g
+		return g, nil
 	}
-	g.Granted = n.ledger.grant(r.Host, r.Start, r.Acked, now)
+	if verdict == agreed {
+		g.Granted = n.ledger.grant(r.Host, r.Start, r.Acked, now)
+	} else {
+		n.ledger.ack(r.Host, r.Start, r.Acked, now)
+	}
 	if r.Start >= n.reports[r.Host].Start { // else it was under way when its process died
 		n.reports[r.Host] = Report{LeaseRequest: r, At: now}
 	}
 	n.mu.Unlock()
 	n.releaseMore()
-	return g
+	if verdict == wrong {
+		return g, signet.Errorf(signet.Corrupt, "grant lease", r.Host.String(), "its state is not that of the others")
+	}
+	return g, nil
 }
 
 // leaseLoop asks for this host's lease, again and again.
@@ -226,13 +246,17 @@ func (n *Node) ask(lead leadership) {
 	asked := n.clock.Now()
 	r := n.report()
 	if lead.self {
-		n.Grant(r) // its own lease comes from confirmed heartbeats; this is the report
+		_, _ = n.Grant(r) // its own lease comes from confirmed heartbeats; this is the report
 		return
 	}
 	ctx, cancel := clock.WithTimeout(n.ctx, n.clock, n.times.Lease)
 	defer cancel()
 	g, err := n.config.Transport.Lease(ctx, lead.leader, r)
-	if err != nil {
+	switch {
+	case signet.KindOf(err) == signet.Corrupt && n.leadership() == lead:
+		n.diverge(r.Acked, lead.leader.String()+", which leads, says so")
+		return
+	case err != nil:
 		return
 	}
 	n.mu.Lock()

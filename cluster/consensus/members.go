@@ -85,24 +85,24 @@ func (n *Node) Change(ctx context.Context, voters, learners []signet.HostID) err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-n.stop:
-		return errStopped
+		return n.whyStopped()
 	}
 }
 
 // Status is how this host sees the log.
 type Status struct {
-	Host      signet.HostID
-	Term      uint64
-	Leader    signet.HostID // 0: nobody
-	Applied   signet.Index
-	Released  signet.Index
-	Leased    bool
-	Session   signet.SessionID
-	Members   Members
-	Hosts     map[signet.HostID]Report // on the leader: what each host reported, and when
-	LogFirst  uint64
-	LogLast   uint64
-	StaleRead bool
+	Host     signet.HostID
+	Term     uint64
+	Leader   signet.HostID // 0: nobody
+	Applied  signet.Index
+	Released signet.Index
+	Leased   bool
+	Session  signet.SessionID
+	Members  Members
+	Hosts    map[signet.HostID]Report // on the leader: what each host reported, and when
+	LogFirst uint64
+	LogLast  uint64
+	Halted   error // why this host takes no part any more
 }
 
 // Status returns how this host sees the log.
@@ -117,10 +117,11 @@ func (n *Node) Status() Status {
 	s := Status{Host: n.host, Applied: at.Index, Released: released, Leased: leased, Session: n.Session(), Members: n.Members(), LogFirst: first, LogLast: last}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s.Term, s.Leader = n.lead.term, n.lead.leader
+	s.Term, s.Leader, s.Halted = n.lead.term, n.lead.leader, n.halted
 	if n.lead.self {
 		s.Hosts = make(map[signet.HostID]Report, len(n.reports))
 		for h, r := range n.reports {
+			r.Differs = n.jury.said[h].differs
 			s.Hosts[h] = r
 		}
 	}
@@ -154,7 +155,7 @@ func (n *Node) Progress(ctx context.Context) (map[signet.HostID]signet.Index, er
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-n.stop:
-		return nil, errStopped
+		return nil, n.whyStopped()
 	}
 }
 

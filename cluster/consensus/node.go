@@ -45,6 +45,8 @@ type Config struct {
 	Report func(*LeaseRequest)
 	// Restored is called after the state jumped ahead by a snapshot.
 	Restored func()
+	// Halted is called once if this host must not go on as it is: see Node.Halt.
+	Halted func(error)
 	// Failed is called once if this host cannot go on: its disk failed, or it met a
 	// command that it does not know.
 	Failed func(error)
@@ -107,13 +109,16 @@ type Node struct {
 	fetching    bool // a snapshot is being fetched or installed
 	installing  bool
 	kept        kept
+	jury        jury
+	halted      error           // why this host takes no part any more
 	known       []signet.HostID // hosts that may hold leases
 }
 
 // Report is the newest that the leader heard from a host, and when.
 type Report struct {
 	LeaseRequest
-	At time.Time
+	At      time.Time
+	Differs bool // its state is not this leader's
 }
 
 type subscriber struct {
@@ -129,6 +134,7 @@ func Open(c Config) (*Node, error) {
 		appends: newWork[*raftpb.Message](), applies: newWork[func() error](), acks: newWork[published](),
 		reopen: make(chan struct{}, 1), askNow: make(chan struct{}, 1),
 		leadMoved: make(chan struct{}), leased: make(chan struct{}), reports: map[signet.HostID]Report{},
+		jury:  jury{self: c.Host, said: map[signet.HostID]testimony{}},
 		lease: c.Clock.Now(), // over at once, but readers wait for one as if it had just been lost
 	}
 	if n.limits == (LogLimits{}) {
@@ -149,6 +155,9 @@ func Open(c Config) (*Node, error) {
 	n.releaseTimer = n.clock.NewTimer(0)
 	last, _ := n.log.LastIndex()
 	n.floor = signet.Index(last)
+	if err := n.readHalted(); err != nil {
+		n.Halt(err, false)
+	}
 	return n, nil
 }
 
@@ -158,6 +167,9 @@ func (n *Node) Floor() signet.Index { return n.floor }
 
 // Start begins to take part. It is called once.
 func (n *Node) Start() {
+	if n.Halted() != nil {
+		return
+	}
 	for _, loop := range []func(){n.appendLoop, n.applyLoop, n.ackLoop, n.leaseLoop, n.proposer.loop, n.driver.run, n.sessionLoop, n.compactLoop, n.releaseLoop} {
 		n.loops.Go(loop)
 	}
@@ -405,6 +417,6 @@ func (n *Node) Propose(ctx context.Context, envelopes [][]byte) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-n.stop:
-		return errStopped
+		return n.whyStopped()
 	}
 }

@@ -119,7 +119,7 @@ func (p *proposer) add(ctx context.Context, g signet.Group, value any) (*command
 		case <-noLeader.C():
 			return nil, p.node.noLeader()
 		case <-p.node.stop:
-			return nil, errStopped
+			return nil, p.node.whyStopped()
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (p *proposer) await(ctx context.Context, c *command) (meta.Answer, signet.T
 			}
 			return meta.Answer{}, nil, signet.Wrap("propose", "", err)
 		case <-p.node.stop:
-			return meta.Answer{}, nil, errStopped
+			return meta.Answer{}, nil, p.node.whyStopped()
 		}
 	}
 }

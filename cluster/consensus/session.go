@@ -105,7 +105,7 @@ func (n *Node) NextIno(ctx context.Context, g signet.Group) (signet.Ino, error) 
 		case <-ctx.Done():
 			return 0, signet.Wrap("get inode number", "", ctx.Err())
 		case <-n.stop:
-			return 0, errStopped
+			return 0, n.whyStopped()
 		}
 		r.mu.Lock()
 		err := r.err

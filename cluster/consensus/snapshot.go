@@ -45,6 +45,9 @@ func (n *Node) confState() *raftpb.ConfState { return n.conf.Load() }
 // snapshot implements snapshotSource.
 func (n *Node) snapshot() (*raftpb.Snapshot, error) {
 	t := n.hold()
+	if t == nil {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
 	defer n.letGo(t)
 	at := t.Position()
 	conf, err := membersOf(t.State)
@@ -242,6 +245,9 @@ type offer struct {
 
 // OfferSnapshot makes a checkpoint at or after index, or finds one made a moment ago.
 func (n *Node) OfferSnapshot(index signet.Index) (SnapshotFiles, error) {
+	if err := n.Halted(); err != nil {
+		return SnapshotFiles{}, signet.Errorf(signet.Unavailable, "offer snapshot", "", "this host takes no part any more: %w", err)
+	}
 	o := &n.offers
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -252,6 +258,9 @@ func (n *Node) OfferSnapshot(index signet.Index) (SnapshotFiles, error) {
 		}
 	}
 	t := n.hold()
+	if t == nil {
+		return SnapshotFiles{}, errStopped
+	}
 	defer n.letGo(t)
 	if at := t.Position().Index; index > at {
 		return SnapshotFiles{}, signet.Errorf(signet.Unavailable, "offer snapshot", "", "this host is at %d, not at %d", at, index)

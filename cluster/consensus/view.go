@@ -39,12 +39,12 @@ var _ signet.View = (*View)(nil)
 // before that moment this host had acked, so a view opened after it shows it.
 func (n *Node) Ready(ctx context.Context, policy Cutoff) error {
 	n.mu.Lock()
-	now := n.clock.Now()
+	halted, now := n.halted, n.clock.Now()
 	left := n.lease.Add(n.times.StaleAfter).Sub(now)
 	ok := before(now, n.lease)
 	n.mu.Unlock()
-	if ok {
-		return nil
+	if ok || halted != nil {
+		return halted
 	}
 	if left > 0 {
 		n.askLease()
@@ -81,7 +81,7 @@ func (n *Node) awaitLease(ctx context.Context, most time.Duration) (bool, error)
 		case <-ctx.Done():
 			return false, signet.Wrap("wait for a lease", "", ctx.Err())
 		case <-n.stop:
-			return false, errStopped
+			return false, n.whyStopped()
 		}
 	}
 }
@@ -172,8 +172,11 @@ func (v *View) Settle(ctx context.Context) error {
 	for {
 		n := v.node
 		n.mu.Lock()
-		left := n.lease.Add(n.times.StaleAfter).Sub(n.clock.Now())
+		halted, left := n.halted, n.lease.Add(n.times.StaleAfter).Sub(n.clock.Now())
 		n.mu.Unlock()
+		if halted != nil {
+			return halted
+		}
 		if left <= 0 {
 			return n.cutOff(v.policy)
 		}
@@ -199,7 +202,7 @@ func (n *Node) await(ctx context.Context, released <-chan struct{}, again <-chan
 	case <-ctx.Done():
 		return signet.Wrap("wait for release", "", ctx.Err())
 	case <-n.stop:
-		return errStopped
+		return n.whyStopped()
 	}
 }
 

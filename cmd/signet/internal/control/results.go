@@ -143,6 +143,7 @@ type Host struct {
 	Capacity uint64   `json:"capacity"`
 	Lag      uint64   `json:"lag"` // log entries behind the leader
 	SilentMS int64    `json:"silent_ms"`
+	Differs  bool     `json:"differs,omitempty"` // its state is not the leader's
 	PublicID string   `json:"public_key"`
 	Others   []string `json:"addresses"`
 }

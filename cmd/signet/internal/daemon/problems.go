@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/consensus"
 	"github.com/signetfs/signet/cmd/signet/internal/control"
 )
@@ -15,6 +16,12 @@ func problems(t *tables, s *control.Status, l consensus.Status, silent error) []
 		out = append(out, control.Problem{Code: code, Text: fmt.Sprintf(text, args...), Hint: hint, Warning: warning})
 	}
 	switch {
+	case signet.KindOf(l.Halted) == signet.Ended:
+		add(false, "removed", "run 'signet join' with a new state directory to make this machine a host again", "%v", l.Halted)
+		return out // what else is known here is old
+	case l.Halted != nil:
+		add(false, "diverged", "remove this host from the cluster, and join again with a new state directory", "%v", l.Halted)
+		return out
 	case l.Leader == 0:
 		add(false, "no_leader", "start the voters that are down, or see why they cannot reach each other: "+nameVoters(s.Hosts),
 			"no leader: fewer than half of the %d voters reach each other, so nothing can be changed; what is here can be read", len(l.Members.Voters))
@@ -30,6 +37,10 @@ func problems(t *tables, s *control.Status, l consensus.Status, silent error) []
 		joined := h.State == "up" || h.State == "draining"
 		storing += count(joined && contains(h.Roles, "store"))
 		voting += count(h.Voter)
+		if h.Differs {
+			add(false, "host_differs", "look at the status and log of that host; if it has stopped, remove it and join it again with a new state directory",
+				"the state of %s is not that of the leader; it gets no lease", hostName(h))
+		}
 		switch {
 		case h.State == "down" && h.Voter:
 			add(false, "voter_down", "start it; if it is gone for good, another host takes its vote by itself after a while", "%s does not answer, and it is a voter", hostName(h))

@@ -164,6 +164,7 @@ func hostRows(t *tables, l consensus.Status, reports []cluster.Report) []control
 		for _, r := range reports {
 			if r.Host == h.ID {
 				row.Used, row.Lag, row.SilentMS = r.Used, r.Lag, r.Silent.Milliseconds()
+				row.Differs = r.Differs
 			}
 		}
 		out = append(out, row)
