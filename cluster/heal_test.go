@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"net"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/signetfs/signet"
@@ -164,4 +167,64 @@ func TestAwayAndBack(t *testing.T) {
 	b.stop(0)
 	b.stop(1)
 	b.read(ctx, 2, consensus.CutoffStale, files)
+}
+
+// What a host lost or has damaged comes back when another asks it for that, without a
+// restart.
+func TestWhatIsAskedForIsMended(t *testing.T) {
+	b := newBench(t, 3)
+	b.votersAre(3)
+	ctx := b.ctx()
+	b.until("three owners of each arc", func() bool {
+		w := b.hosts[0].atlas.Where(signet.Address{})
+		return len(w.Owners) == 3 && len(w.Previous) == 0
+	})
+	f := b.write(ctx, 0, 1, 200_000)
+	all := []file{f}
+	b.until("three copies", func() bool { return b.holds(0, all) && b.holds(1, all) && b.holds(2, all) })
+	small := b.write(ctx, 0, 2, 2_000)
+	b.until("three copies", func() bool {
+		return b.holds(0, []file{small}) && b.holds(1, []file{small}) && b.holds(2, []file{small})
+	})
+	whole := func(i int, f file) error {
+		got, err := b.hosts[0].peers.Get(ctx, b.hosts[i].ID(), signet.DefaultVolume, f.object.Address, 0, f.object.Sealed)
+		if err == nil && !bytes.Equal(got, f.sealed) {
+			t.Errorf("host %d returns other bytes", i+1)
+		}
+		return err
+	}
+	b.flip(1, f)
+	if err := whole(1, f); signet.KindOf(err) != signet.Corrupt {
+		t.Fatalf("a flipped copy: %v", err)
+	}
+	if err := b.hosts[2].store.Delete(ctx, signet.DefaultVolume, []signet.Address{f.object.Address, small.object.Address}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []file{f, small} {
+		if err := whole(2, f); signet.KindOf(err) != signet.NotFound {
+			t.Fatalf("a lost copy: %v", err)
+		}
+	}
+	b.until("the flipped copy to be mended", func() bool { return whole(1, f) == nil })
+	b.until("the lost ones to be back", func() bool { return whole(2, f) == nil && whole(2, small) == nil })
+}
+
+// flip changes a byte of host i's copy of an object that is large enough for a file.
+func (b *bench) flip(i int, f file) {
+	b.t.Helper()
+	var name string
+	err := filepath.WalkDir(b.dirs[i], func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Name() == f.object.Address.String() {
+			name = path
+		}
+		return err
+	})
+	if err != nil || name == "" {
+		b.t.Fatalf("no file of %v: %v", f.object.Address, err)
+	}
+	sealed := bytes.Clone(f.sealed)
+	sealed[len(sealed)/2] ^= 1
+	if err := b.options(i, nil).Disk.WriteFile(strings.TrimPrefix(name, b.dirs[i]+"/"), sealed, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
 }

@@ -173,6 +173,10 @@ func (n *Node) onGet(ctx context.Context, _ signet.HostKey, req *wire.Request) (
 		return wire.Reply{}, err
 	}
 	b, err := n.store.Get(ctx, m.Group, m.Address, m.Off, m.Len)
+	if k := signet.KindOf(err); k == signet.NotFound || k == signet.Corrupt {
+		// Whoever asks believes that it is here. If the log says so too it is fetched again.
+		n.healer.Lacks(m.Group, m.Address, n.self.host)
+	}
 	return wire.Reply{Payload: b}, err
 }
 
