@@ -8,7 +8,8 @@
 //
 // Get asks this host's own store first and then the others, one after the other, until
 // one has the bytes. A host that should have an object and has not, or has it damaged,
-// is reported, so that it is mended.
+// is reported, so that it is mended; the host itself notes it when it is asked. An
+// object that is read whole is verified by its address, wherever it comes from.
 //
 // Nothing here can open an object. Methods may be called from any goroutine.
 package replica

@@ -7,14 +7,20 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/clock"
+	"github.com/signetfs/signet/internal/digest"
 )
 
 // Get returns sealed bytes [off, off+n) of an object from the nearest host that has
-// them. They are not verified here: the opening does that.
+// them. A part is not verified here, since the address covers the whole: the opening does
+// that, and whoever cannot open a part asks for the whole object. That is verified against
+// the address wherever it comes from, so one bad copy does not hide the good ones.
 func (r *Replica) Get(ctx context.Context, g signet.Group, o signet.Object, off, n uint32) ([]byte, error) {
 	var errs []error
 	for _, h := range r.holders(o) {
 		b, err := r.getFrom(ctx, h, g, o.Address, off, n)
+		if err == nil && off == 0 && n >= o.Sealed && h != r.Self { // the own store has verified it
+			err = digest.Verify(o.Address, b)
+		}
 		if err == nil {
 			return b, nil
 		}
