@@ -51,8 +51,8 @@ const (
 
 type dirResult struct {
 	outcome int
-	seen    tags     // by stat (at the name) and list (1 for "something")
-	err     string   // if the outcome is unknown
+	seen    tags   // by stat (at the name) and list (1 for "something")
+	err     string // if the outcome is unknown
 }
 
 // step carries out o and says what a program must be told.
