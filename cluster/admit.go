@@ -10,7 +10,7 @@ import (
 // the log nobody questions any more, so this is the place:
 //
 //   - a command of a session comes from the session's host, and a session is opened by the
-//     host that it is for;
+//     host that it is for; that a host has all of an arc, it says itself;
 //   - what changes the tree, the key slots or the policies, or removes a host, comes from a
 //     host whose role is to mount: one without the key can store and vote, and delete nothing;
 //   - who may not mount cannot let others in to mount.
@@ -48,6 +48,10 @@ func (n *Node) admit(from member.Host, envelopes [][]byte) error {
 func may(from member.Host, command any) bool {
 	switch c := command.(type) {
 	case *meta.OpenSession:
+		return c.Host == from.ID
+	case *meta.ArcDone:
+		return c.Host == from.ID
+	case *meta.ArcsDone:
 		return c.Host == from.ID
 	case *meta.CreateToken:
 		return from.Mounts || c.Roles&meta.RoleMount == 0

@@ -27,10 +27,13 @@ type bench struct {
 	hosts []*Node
 	dirs  []string
 	addrs []string
+	arcs  uint32
 }
 
-func newBench(t testing.TB, hosts int) *bench {
-	b := &bench{t: t, root: t.TempDir()}
+func newBench(t testing.TB, hosts int) *bench { return newBenchOf(t, hosts, 64) }
+
+func newBenchOf(t testing.TB, hosts int, arcs uint32) *bench {
+	b := &bench{t: t, root: t.TempDir(), arcs: arcs}
 	t.Cleanup(func() {
 		for _, n := range b.hosts {
 			if n != nil {
@@ -88,7 +91,7 @@ func (b *bench) add() *Node {
 	h := HostOptions{Disk: o.Disk, Name: fmt.Sprint("h", i+1), Listen: b.addrs[i], Advertise: []string{b.addrs[i]}, Roles: meta.RoleAll, Store: StoreOptions{Capacity: 1 << 30, Reserve: 1 << 20}}
 	var n *Node
 	if i == 0 {
-		n, err = Create(b.ctx(), h, VolumeOptions{Name: "test", Copies: 3, Arcs: 64, Mode: 0o755, Slots: []meta.NewSlot{{Kind: 1, Label: "x", Data: []byte("x")}}}, o)
+		n, err = Create(b.ctx(), h, VolumeOptions{Name: "test", Copies: 3, Arcs: b.arcs, Mode: 0o755, Slots: []meta.NewSlot{{Kind: 1, Label: "x", Data: []byte("x")}}}, o)
 	} else {
 		tok := member.Token{Addrs: []string{b.addrs[0]}, Sponsor: b.hosts[0].Key(), Secret: [32]byte{byte(i)}}
 		if _, err := b.hosts[0].propose(b.ctx(), signet.ClusterGroup, &meta.CreateToken{Digest: tok.Digest(), Expires: signet.Time{Sec: 1 << 40}, Uses: 1, Roles: meta.RoleAll}); err != nil {

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/cluster/consensus"
+	"github.com/signetfs/signet/cluster/meta"
 	"github.com/signetfs/signet/internal/digest"
 )
 
@@ -226,5 +228,36 @@ func (b *bench) flip(i int, f file) {
 	sealed[len(sealed)/2] ^= 1
 	if err := b.options(i, nil).Disk.WriteFile(strings.TrimPrefix(name, b.dirs[i]+"/"), sealed, 0o600); err != nil {
 		b.t.Fatal(err)
+	}
+}
+
+// settled says whether each arc has so many owners and none that waits for another.
+func (b *bench) settled(owners int) bool {
+	ok := true
+	r := b.hosts[0].log.Reader(signet.ClusterGroup)
+	defer r.Close()
+	if err := r.Arcs(func(a meta.Arc) bool {
+		ok = len(a.Owners) == owners && !a.Moving()
+		return ok
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return ok
+}
+
+// Joining a cluster of full size that has no objects yet costs the log a handful of
+// entries, not one for each arc.
+func TestJoinTakesFewEntries(t *testing.T) {
+	b := newBenchOf(t, 1, 4096)
+	before := b.hosts[0].log.State().Position().Index
+	began := time.Now()
+	b.add()
+	b.until("two owners of each arc", func() bool { return b.settled(2) })
+	b.votersAre(2)
+	took := time.Since(began)
+	entries := b.hosts[0].log.State().Position().Index - before
+	t.Logf("%d entries, %v", entries, took)
+	if entries > 60 {
+		t.Errorf("%d entries", entries)
 	}
 }

@@ -67,6 +67,7 @@ func TestWhoMayPropose(t *testing.T) {
 		{&meta.SetHost{Host: 2, Set: meta.SetRoles}, [2]bool{true, false}},
 		{&meta.SetHost{Host: 2, Set: meta.SetAddrs}, [2]bool{true, true}},
 		{&meta.OpenSession{Host: 2}, [2]bool{false, true}},
+		{&meta.ArcsDone{Host: 2}, [2]bool{false, true}},
 		{&meta.Placed{Host: 2}, [2]bool{true, true}},
 	} {
 		for i, h := range []member.Host{full, keyless} {

@@ -2,7 +2,6 @@ package heal
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/signetfs/signet"
@@ -39,11 +38,14 @@ func (k *keeper) unclaim(i item) {
 }
 
 // claimDone has it reported that this host has all of an arc.
-func (k *keeper) claimDone(d meta.ArcDone) {
+func (k *keeper) claimDone(a meta.ArcVersion) {
 	if !k.reporting() {
 		k.claimAt = k.Clock.Now().Add(claimDelay)
 	}
-	k.done = append(k.done, d)
+	if len(k.done) == 0 {
+		k.doneAt = k.Clock.Now().Add(doneDelay)
+	}
+	k.done = append(k.done, a)
 }
 
 // reporting says whether there is anything to report.
@@ -58,10 +60,22 @@ func (k *keeper) reporting() bool {
 
 // stepReport reports what has waited long enough.
 func (k *keeper) stepReport(ctx context.Context, now time.Time) (bool, error) {
-	if !k.reporting() || now.Before(k.claimAt) {
+	if !k.reporting() || now.Before(k.claimAt) || k.gathering(now) {
 		return false, nil
 	}
 	return true, k.report(ctx)
+}
+
+// gathering says whether only arcs are to be reported and more of them are being looked
+// through: thousands of a host that joins go into a few entries of the log.
+func (k *keeper) gathering(now time.Time) bool {
+	for _, c := range k.claims {
+		if len(c) > 0 {
+			return false
+		}
+	}
+	more := k.rows != nil || k.arcs.len() > 0
+	return more && len(k.done) > 0 && len(k.done) < meta.MaxArcsDone && now.Before(k.doneAt)
 }
 
 // report reports everything and waits for the answers: nothing is deleted while a claim
@@ -106,27 +120,16 @@ func (k *keeper) again(arc signet.Arc) {
 	}
 }
 
-// reportDone reports arcs, several at a time.
-func (k *keeper) reportDone(ctx context.Context, done []meta.ArcDone) error {
-	var failed error
+// reportDone reports arcs. Those that have moved again are passed over; of that we hear.
+func (k *keeper) reportDone(ctx context.Context, done []meta.ArcVersion) error {
 	for len(done) > 0 {
-		some := take(&done, k.width)
-		errs := make([]error, len(some))
-		var all sync.WaitGroup
-		for i := range some {
-			all.Go(func() { _, errs[i] = propose(ctx, k.Log, signet.ClusterGroup, &some[i]) })
-		}
-		all.Wait()
-		for i, err := range errs {
-			switch signet.KindOf(err) {
-			case signet.OK:
-			case signet.Stale, signet.Invalid:
-				// It has moved again, of which we shall hear.
-			default:
-				failed = err
-				k.again(some[i].Arc)
+		some := take(&done, meta.MaxArcsDone)
+		if _, err := propose(ctx, k.Log, signet.ClusterGroup, &meta.ArcsDone{Host: k.Self, Arcs: some}); err != nil {
+			for _, a := range append(some, done...) {
+				k.again(a.Arc)
 			}
+			return signet.Wrap("report arcs", k.Self.String(), err)
 		}
 	}
-	return signet.Wrap("report arcs", k.Self.String(), failed)
+	return nil
 }

@@ -18,6 +18,9 @@ const (
 	patience = time.Second
 	// claimDelay is how long what is to be reported waits for more of it.
 	claimDelay = 50 * time.Millisecond
+	// doneDelay is how long an arc that was looked through waits for others, while there
+	// are any.
+	doneDelay = time.Second
 	// dropDelay is how long a surplus copy stays. Hosts that are a little behind still
 	// read it, and a host that returns may be given its arcs again.
 	dropDelay = 10 * time.Second

@@ -24,7 +24,7 @@
 //
 // A copy in an arc that moves is kept by all who may have it until the arc is settled,
 // and an arc is settled when every new owner has looked through its whole store for what
-// the log knew when the arc moved (ArcDone).
+// the log knew when the arc moved (ArcsDone).
 //
 // # The fence: no object that a command can still name is dropped
 //

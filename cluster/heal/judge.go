@@ -34,7 +34,7 @@ func judge(o *signet.Object, arc *meta.Arc, self signet.HostID, has bool) verdic
 		case listed || len(o.Hosts) == 0 && (!arc.Moving() || o.Ring >= arc.Version):
 			return lostIt
 		}
-		return pullIt // those who own an arc that moved to them are not counted before ArcDone
+		return pullIt // those who own an arc that moved to them are not counted before ArcsDone
 	}
 	switch {
 	case !has && listed:

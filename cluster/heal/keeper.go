@@ -14,7 +14,6 @@ type keeper struct {
 	*Healer
 	ring  uint32 // arcs of the ring; 0: there is no cluster here yet
 	ready bool   // the tables are no older than the store
-	width int    // reports on their way at once
 
 	arcs     arcQueue                      // to be looked through for what is missing
 	rows     *rowScan                      // the arc that is being looked through
@@ -33,7 +32,8 @@ type keeper struct {
 	jobs     chan *pull                    // to the workers
 	results  chan pulled                   // from them
 	claims   map[claimTo]map[item]struct{} // to be reported
-	done     []meta.ArcDone                // to be reported
+	done     []meta.ArcVersion             // to be reported
+	doneAt   time.Time                     // when to report them at the latest, if others follow
 	claimAt  time.Time                     // when to report, unless there is enough before
 	rest     time.Time                     // after an error, nothing is done before
 	finished []pulled                      // to be judged
@@ -43,7 +43,7 @@ type keeper struct {
 
 func newKeeper(h *Healer) *keeper {
 	return &keeper{
-		Healer: h, width: claimWidth, news: noNews(),
+		Healer: h, news: noNews(),
 		failing: map[signet.Arc]*failure{}, wanted: map[item]*pull{}, nowhere: map[item]time.Time{},
 		jobs: make(chan *pull), results: make(chan pulled, maxWanted+pageRows),
 		claims: map[claimTo]map[item]struct{}{},
@@ -67,7 +67,11 @@ func (k *keeper) next() (time.Time, bool) {
 			at, ok = t, true
 		}
 	}
-	sooner(k.claimAt, k.reporting())
+	if k.gathering(k.Clock.Now()) {
+		sooner(k.doneAt, true)
+	} else {
+		sooner(k.claimAt, k.reporting())
+	}
 	if !k.ready || len(k.wanted) >= maxWanted {
 		return at, ok // pulls come first, and they wake us
 	}

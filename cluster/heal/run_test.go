@@ -59,10 +59,15 @@ func TestRun(t *testing.T) {
 	done := make(chan struct{})
 	arcs := map[signet.Arc]bool{}
 	seen := func(c any) {
-		if d, ok := c.(*meta.ArcDone); ok && d.Host == 2 {
-			if arcs[d.Arc] = true; len(arcs) == ringSize {
-				close(done)
-			}
+		d, ok := c.(*meta.ArcsDone)
+		if !ok || d.Host != 2 || len(arcs) == ringSize {
+			return
+		}
+		for _, a := range d.Arcs {
+			arcs[a.Arc] = true
+		}
+		if len(arcs) == ringSize {
+			close(done)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -114,7 +114,7 @@ func (k *keeper) scanned(s *rowScan) {
 	default:
 		delete(k.failing, s.arc)
 		if s.wanting {
-			k.claimDone(meta.ArcDone{Arc: s.arc, Host: k.Self, Version: s.version})
+			k.claimDone(meta.ArcVersion{Arc: s.arc, Version: s.version})
 		}
 	}
 }

@@ -126,7 +126,6 @@ func (h *host) restart() {
 		Self: h.id, Store: &faulty{h.disk, h}, Log: h, Peers: h, Floor: h.log.Last(), Clock: h.clock,
 		Up: func(id signet.HostID) bool { return h.hosts[id] != nil && h.hosts[id].up },
 	}))
-	h.keeper.width = 1
 }
 
 // fallBack gives the host older tables, as a crash does.

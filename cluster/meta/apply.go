@@ -217,6 +217,8 @@ func (t *tx) ofCluster(c any) signet.Result {
 		return t.setRing(c)
 	case *ArcDone:
 		return t.arcDone(c)
+	case *ArcsDone:
+		return t.arcsDone(c)
 	case *SetFeature:
 		return t.setFeature(c)
 	case *CreateToken:

@@ -111,20 +111,40 @@ func (t *tx) settle(a *Arc) {
 
 func (t *tx) arcDone(c *ArcDone) signet.Result {
 	cluster, _ := t.cluster()
-	if uint32(c.Arc) >= cluster.Arcs {
-		return refuse(signet.Invalid)
+	if k := t.done(c.Arc, c.Host, c.Version, &cluster); k != signet.OK {
+		return refuse(k)
 	}
-	a := t.arc(c.Arc, &cluster)
+	return signet.Result{}
+}
+
+func (t *tx) arcsDone(c *ArcsDone) signet.Result {
+	if len(c.Arcs) > MaxArcsDone {
+		return refuse(signet.TooBig)
+	}
+	cluster, _ := t.cluster()
+	for _, a := range c.Arcs {
+		t.done(a.Arc, c.Host, a.Version, &cluster) // each for itself
+	}
+	return signet.Result{}
+}
+
+// done notes that a host has everything of an arc, and lets the previous owners go if
+// it is the last.
+func (t *tx) done(arc signet.Arc, h signet.HostID, version signet.Index, cluster *Cluster) signet.Kind {
+	if uint32(arc) >= cluster.Arcs {
+		return signet.Invalid
+	}
+	a := t.arc(arc, cluster)
 	switch {
-	case c.Version != a.Version:
-		return refuse(signet.Stale)
-	case !slices.Contains(a.Owners, c.Host):
-		return refuse(signet.Invalid)
-	case slices.Contains(a.Done, c.Host):
-		return signet.Result{}
+	case version != a.Version:
+		return signet.Stale
+	case !slices.Contains(a.Owners, h):
+		return signet.Invalid
+	case slices.Contains(a.Done, h):
+		return signet.OK
 	}
-	a.Done = append(slices.Clone(a.Done), c.Host)
+	a.Done = append(slices.Clone(a.Done), h)
 	t.settle(&a)
 	t.putArc(&a)
-	return signet.Result{}
+	return signet.OK
 }

@@ -409,8 +409,12 @@ func TestRing(t *testing.T) {
 	if a := arc(2); fmt.Sprint(a.Owners, a.Previous, a.Done) != "[host-4 host-5] [host-2 host-1 host-3 host-4] []" {
 		t.Errorf("%+v", a)
 	}
-	done(signet.OK, 2, 4)
-	done(signet.OK, 2, 5)
+	// Of several at once each counts for itself: one that is stale, one of another, one twice.
+	w.cluster(&ArcsDone{Host: 4, Arcs: []ArcVersion{{3, 1}, {2, v - 1}, {99, v}, {5, v}, {2, v}, {2, v}}}, signet.OK)
+	if a := arc(2); fmt.Sprint(a.Done) != "[host-4]" {
+		t.Errorf("%+v", a)
+	}
+	w.cluster(&ArcsDone{Host: 5, Arcs: []ArcVersion{{2, v}}}, signet.OK)
 	if e := w.step.Effects.Settled; len(e) != 1 || fmt.Sprint(e[0].Free) != "[host-2 host-1 host-3]" {
 		t.Errorf("%+v", e)
 	}
@@ -420,6 +424,7 @@ func TestRing(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	w.cluster(&ArcDone{99, 1, 1}, signet.Invalid)
+	w.cluster(&ArcsDone{Host: 1, Arcs: make([]ArcVersion, MaxArcsDone+1)}, signet.TooBig)
 	w.cluster(&RemoveHost{5}, signet.OK)
 	set(signet.Invalid, ArcOwners{3, ids(5)})
 	w.read(func(r *Reader) {

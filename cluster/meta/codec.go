@@ -138,7 +138,8 @@ const (
 	kindRemoveSlot   kind = 26
 	kindCreateToken  kind = 27
 	kindRevokeToken  kind = 28
-	kindEnd          kind = 29
+	kindArcsDone     kind = 29
+	kindEnd          kind = 30
 )
 
 // layout is how commands of a kind are made and written.
@@ -181,6 +182,7 @@ var layouts = [kindEnd]layout{
 	kindRemoveSlot:   layoutOf(1, codeRemoveSlot),
 	kindCreateToken:  layoutOf(1, codeCreateToken),
 	kindRevokeToken:  layoutOf(1, codeRevokeToken),
+	kindArcsDone:     layoutOf(1, codeArcsDone),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -242,6 +244,8 @@ func kindOf(command any) kind {
 		return kindCreateToken
 	case *RevokeToken:
 		return kindRevokeToken
+	case *ArcsDone:
+		return kindArcsDone
 	}
 	return 0
 }

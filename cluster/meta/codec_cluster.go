@@ -102,6 +102,16 @@ func codeArcDone(c *coder, x *ArcDone) {
 	num(c, &x.Version)
 }
 
+func codeArcsDone(c *coder, x *ArcsDone) {
+	c.array(2)
+	num(c, &x.Host)
+	list(c, &x.Arcs, signet.MaxRows, func(c *coder, a *ArcVersion) {
+		c.array(2)
+		num(c, &a.Arc)
+		num(c, &a.Version)
+	})
+}
+
 func codePlaced(c *coder, x *Placed) {
 	c.array(3)
 	num(c, &x.Host)

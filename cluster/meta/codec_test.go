@@ -63,6 +63,7 @@ func samples() []any {
 		&RemoveSlot{Slot: 4},
 		&CreateToken{Digest: signet.Digest{1}, Expires: at, Uses: 3, Roles: RoleStore | RoleVote, Time: at},
 		&RevokeToken{Digest: signet.Digest{1}},
+		&ArcsDone{Host: 2, Arcs: []ArcVersion{{Arc: 1, Version: 9}, {Arc: 70, Version: 300}}},
 	}
 }
 

@@ -115,6 +115,19 @@ type ArcDone struct {
 	Version signet.Index
 }
 
+// ArcsDone says of several arcs what ArcDone says of one. Arcs that have moved again, and
+// those that Host does not own, are passed over. At most MaxArcsDone arcs.
+type ArcsDone struct {
+	Host signet.HostID
+	Arcs []ArcVersion
+}
+
+// ArcVersion is an arc as of its last move.
+type ArcVersion struct {
+	Arc     signet.Arc
+	Version signet.Index
+}
+
 // Placed says that Host has the objects durable, or has lost them (Gone). Addresses
 // that the log does not know are passed over. At most MaxPlaced addresses.
 type Placed struct {

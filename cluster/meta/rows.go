@@ -139,5 +139,8 @@ type Counters struct {
 	Horizon     signet.Index
 }
 
+// MaxArcsDone is how many arcs one ArcsDone may carry.
+const MaxArcsDone = 2048
+
 // MaxPlaced is how many addresses one Placed or Collect may carry.
 const MaxPlaced = 1024
