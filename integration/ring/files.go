@@ -108,13 +108,13 @@ func (h *Host) Read(path string) string {
 // WantFile wants a file with that content, at once.
 func (h *Host) WantFile(path, content string) {
 	h.ring.t.Helper()
-	if d := difference(h.must(Call{Op: OpLoad, Path: path}).Data, []byte(content)); d != "" {
+	if d := Difference(h.must(Call{Op: OpLoad, Path: path}).Data, []byte(content)); d != "" {
 		h.ring.t.Fatalf("%s: %s: %s", h.Name(), path, d)
 	}
 }
 
-// difference says how two contents differ, briefly. It is empty if they do not.
-func difference(got, want []byte) string {
+// Difference says how two contents differ, briefly. It is empty if they do not.
+func Difference(got, want []byte) string {
 	if bytes.Equal(got, want) {
 		return ""
 	}
