@@ -26,6 +26,8 @@ const (
 	// putTime is how long a put may take from the index under which it is put until it is
 	// named, before it may be refused. What is refused is only put again.
 	putTime = time.Minute
+	// drainTime is how long a cut is left to whoever began it.
+	drainTime = 10 * time.Second
 	// openTime is how long an orphan is left alone: who made it may not have it on its
 	// list of open files yet.
 	openTime = 5 * time.Second
@@ -156,7 +158,7 @@ func (t *term) pause() time.Duration {
 // round does what is due.
 func (t *term) round(ctx context.Context) {
 	now := t.Clock.Now()
-	for _, duty := range []func(context.Context, time.Time) error{t.observe, t.lookAtRing, t.reap, t.collect, t.forget} {
+	for _, duty := range []func(context.Context, time.Time) error{t.observe, t.lookAtRing, t.reap, t.drain, t.collect, t.forget} {
 		if err := duty(ctx, now); err != nil && ctx.Err() == nil {
 			t.Logger.Debug("a duty waits", "err", err)
 		}

@@ -30,7 +30,19 @@ func (t *tx) inode(ino signet.Ino) (inode, signet.Kind) {
 	return in, signet.OK
 }
 
-func (t *tx) putInode(in *inode) { t.inodes.set(inodeID{t.group, in.Ino}, *in) }
+// putInode writes an inode, and keeps the table of pending cuts in line with it: whoever
+// began a cut may die before it is finished.
+func (t *tx) putInode(in *inode) {
+	id := inodeID{t.group, in.Ino}
+	old, _ := t.inodes.get(id)
+	switch {
+	case in.CutTo > 0 && old.CutTo == 0:
+		write(t, numKey(t.group, tableCuts, in.Ino), codeCut, &PendingCut{Since: t.index})
+	case in.CutTo == 0 && old.CutTo > 0:
+		t.del(numKey(t.group, tableCuts, in.Ino))
+	}
+	t.inodes.set(id, *in)
+}
 
 // dir returns a directory that is in the tree.
 func (t *tx) dir(ino signet.Ino) (inode, signet.Kind) {

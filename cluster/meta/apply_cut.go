@@ -138,6 +138,9 @@ func (t *tx) reap(c *Reap) signet.Result {
 	if _, isOrphan := read(t, orphan, codeOrphan); !ok || !isOrphan {
 		return refuse(signet.NotFound)
 	}
+	if in.CutTo > 0 && in.Flags&flagReaping == 0 {
+		t.del(numKey(t.group, tableCuts, c.Ino)) // the steps of this drain it
+	}
 	// From here on nothing but another step of this can touch it.
 	in.Flags |= flagReaping
 	in.CutFrom, in.CutTo = 0, math.MaxUint64

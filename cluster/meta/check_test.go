@@ -116,6 +116,8 @@ func (w *world) checkInodes(s *sums) {
 		orphans[number[signet.Ino](rest)] = true
 		s.want.Orphans++
 	})
+	cuts := map[signet.Ino]bool{}
+	dump(w, 1, tableCuts, codeCut, func(rest []byte, _ PendingCut) { cuts[number[signet.Ino](rest)] = true })
 	targets := map[signet.Ino]bool{}
 	dump(w, 1, tableTargets, codeBlob, func(rest []byte, _ blobRow) { targets[number[signet.Ino](rest)] = true })
 	for ino, in := range s.inodes {
@@ -133,6 +135,8 @@ func (w *world) checkInodes(s *sums) {
 			w.t.Errorf("inode %d: %d bytes, its extents %d", ino, in.Bytes, s.bytes[ino])
 		case !reaping && s.xattrs[ino] != [2]uint32{in.Xattrs, in.XattrNames}:
 			w.t.Errorf("inode %d: xattrs %v, counted %v", ino, [2]uint32{in.Xattrs, in.XattrNames}, s.xattrs[ino])
+		case cuts[ino] != (in.CutTo > 0 && !reaping):
+			w.t.Errorf("inode %d: cut up to %d, listed %v", ino, in.CutTo, cuts[ino])
 		case in.IsSymlink() != targets[ino]:
 			w.t.Errorf("inode %d: mode %o, target %v", ino, in.Mode, targets[ino])
 		}
@@ -141,10 +145,11 @@ func (w *world) checkInodes(s *sums) {
 		delete(s.xattrs, ino)
 		delete(targets, ino)
 		delete(orphans, ino)
+		delete(cuts, ino)
 		w.checkExtents(&in)
 	}
-	if len(s.bytes)+len(s.links)+len(s.xattrs)+len(targets)+len(orphans) > 0 {
-		w.t.Errorf("rows of no inode: %v %v %v %v %v", s.bytes, s.links, s.xattrs, targets, orphans)
+	if len(s.bytes)+len(s.links)+len(s.xattrs)+len(targets)+len(orphans)+len(cuts) > 0 {
+		w.t.Errorf("rows of no inode: %v %v %v %v %v %v", s.bytes, s.links, s.xattrs, targets, orphans, cuts)
 	}
 }
 

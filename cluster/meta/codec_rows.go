@@ -102,6 +102,11 @@ func codeDead(c *coder, x *DeadObject) {
 	num(c, &x.Sealed)
 }
 
+func codeCut(c *coder, x *PendingCut) {
+	c.row(1, 2)
+	num(c, &x.Since)
+}
+
 func codeOrphan(c *coder, x *Orphan) {
 	c.row(rowVersion, 3)
 	num(c, &x.Since)

@@ -155,6 +155,7 @@ func sampleRows() (lines []string) {
 	add("arc", smallKey(0, tableArcs, signet.Arc(7)), hexRow(codeArc, Arc{0, []signet.HostID{1}, []signet.HostID{2}, []signet.HostID{3}, 4}))
 	add("token", digestKey(tableTokens, signet.Digest{1}), hexRow(codeToken, Token{signet.Digest{}, at, 1, 2, RoleAll, at}))
 	add("feature", smallKey(0, tableFeatures, FeatureBase), hexRow(codeFeature, Feature{Since: 9}))
+	add("cut", numKey(1, tableCuts, signet.Ino(300)), hexRow(codeCut, PendingCut{Since: 9}))
 	return lines
 }
 

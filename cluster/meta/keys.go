@@ -30,6 +30,7 @@ const (
 	tableArcs     table = 17 // arc
 	tableTokens   table = 18 // digest
 	tableFeatures table = 19 // number
+	tableCuts     table = 20 // inode
 )
 
 // The single rows, of the cluster (group 0) or of a volume.
@@ -47,7 +48,7 @@ func prefix(g signet.Group, t table) []byte {
 
 func metaKey(g signet.Group, row byte) []byte { return append(prefix(g, tableMeta), row) }
 
-// numKey is a key that is one number: inodes, targets, orphans, policies, sessions,
+// numKey is a key that is one number: inodes, targets, orphans, cuts, policies, sessions,
 // hosts, and the beginning of those that go on after an inode.
 func numKey[T ~uint64](g signet.Group, t table, n T) []byte {
 	return binary.BigEndian.AppendUint64(prefix(g, t), uint64(n))

@@ -16,6 +16,16 @@ func (r *Reader) Orphans(after signet.Ino, fn func(Orphan) bool) error {
 	})
 }
 
+// Cuts lists the inodes with a pending cut, from the first greater than after. Orphans that
+// are being freed are not among them.
+func (r *Reader) Cuts(after signet.Ino, fn func(PendingCut) bool) error {
+	p := prefix(r.group, tableCuts)
+	return listRows(r, numKey(r.group, tableCuts, after+1), next(p), len(p), codeCut, func(rest []byte, c *PendingCut) bool {
+		c.Ino = number[signet.Ino](rest)
+		return fn(*c)
+	})
+}
+
 // Dead lists dead objects in the order in which they died, those at or before upTo.
 func (r *Reader) Dead(upTo signet.Index, fn func(DeadObject) bool) error {
 	p := prefix(r.group, tableDead)

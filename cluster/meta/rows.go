@@ -76,6 +76,13 @@ type Orphan struct {
 	Tmpfile bool // made without a name, so it may still get one
 }
 
+// PendingCut is an inode of which a cut has begun and is not finished: the rest is to be
+// drained.
+type PendingCut struct {
+	Ino   signet.Ino
+	Since signet.Index
+}
+
 // DeadObject is an object that nothing refers to any more.
 type DeadObject struct {
 	Died    signet.Index
