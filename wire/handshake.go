@@ -7,6 +7,7 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/pack"
+	"github.com/signetfs/signet/internal/tap"
 )
 
 // dial connects to addr and introduces us. It gives up when ctx ends.
@@ -51,7 +52,7 @@ func (c *conn) introduce(ctx context.Context, protocol string, accept func(signe
 	if err := c.greet(); err != nil {
 		return err
 	}
-	c.in = bufio.NewReaderSize(c.tls, prefixSize+MaxHeader)
+	c.in = c.reader(MaxHeader)
 	if err := c.greeted(); err != nil {
 		return err
 	}
@@ -66,16 +67,21 @@ func (c *conn) welcome(ctx context.Context, tc *tls.Config) (protocol string, er
 		return "", err
 	}
 	c.peer, _ = peerKey(c.tls.ConnectionState())
-	c.in = bufio.NewReaderSize(c.tls, prefixSize+maxGreeting) // strangers get little memory
+	c.in = c.reader(maxGreeting) // strangers get little memory
 	if err := c.greeted(); err != nil {
 		return "", err
 	}
 	if c.in.Buffered() > 0 {
 		return "", signet.Errorf(signet.BadMessage, "read hello", "", "more bytes before the answer to it")
 	}
-	c.in = bufio.NewReaderSize(c.tls, prefixSize+MaxHeader)
+	c.in = c.reader(MaxHeader)
 	c.class = c.hello.Class
 	return c.tls.ConnectionState().NegotiatedProtocol, nil
+}
+
+// reader returns a buffer to read frames from, with headers of at most so many bytes.
+func (c *conn) reader(header int) *bufio.Reader {
+	return bufio.NewReaderSize(tap.Reader(c.tls), prefixSize+header)
 }
 
 // greet writes our Hello.

@@ -39,8 +39,8 @@ var reaches = []reach{
 	{"math/rand/v2", draws, []string{"cmd", "integration", "bench"}, true, "randomness is handed in, seeded"},
 	{"syscall", errnos, []string{"fs/fuse", "internal/disk", "cmd", "integration"}, false, "errno lives at the edges, kinds inside"},
 	{"golang.org/x/sys/unix", errnos, []string{"fs/fuse", "internal/disk", "cmd", "integration"}, false, "errno lives at the edges, kinds inside"},
-	{"os", files, []string{"fs/fuse", "internal/disk", "internal/house", "internal/need", "internal/runtests", "cmd", "integration", "bench"}, true, "only internal/disk opens files"},
-	{"os", exits, []string{"fs/fuse", "internal/disk", "internal/need", "internal/runtests", "cmd", "integration", "bench"}, true, "only commands read the environment or end the process"},
+	{"os", files, []string{"fs/fuse", "internal/disk", "internal/house", "internal/need", "internal/runtests", "internal/tap", "cmd", "integration", "bench"}, true, "only internal/disk opens files"},
+	{"os", exits, []string{"fs/fuse", "internal/disk", "internal/need", "internal/runtests", "internal/tap", "cmd", "integration", "bench"}, true, "only commands read the environment or end the process"},
 	{"net", regexp.MustCompile(`^(Dial.*|Dialer)$`), []string{"cmd", "integration", "bench"}, true, "the dialer is handed in"},
 }
 
