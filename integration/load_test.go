@@ -39,6 +39,8 @@ type load struct {
 type loaded struct {
 	h    *ring.Host
 	done atomic.Int64 // operations that succeeded
+	// doomed while the daemon may die at any moment without anybody saying so before.
+	doomed atomic.Bool
 
 	mu   sync.Mutex // guards:
 	life int        // counts deaths
@@ -166,7 +168,7 @@ func (w *worker) run() {
 			w.on.done.Add(1)
 			continue
 		}
-		if now, _ := w.on.alive(); now == life {
+		if now, _ := w.on.alive(); now == life && !w.on.doomed.Load() {
 			w.load.t.Errorf("program %d on %s, whose daemon lives: %s: %v", w.id, w.on.h.Name(), kind, err)
 			return
 		}

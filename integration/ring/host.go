@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,8 +61,13 @@ func (h *Host) SignetIn(state, stdin, name string, args ...string) (string, erro
 	words := append(strings.Fields(name), "--state", state)
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
-	out, err := h.lab.Exec(ctx, netlab.Cmd{Args: append(append([]string{h.ring.bin}, words...), args...), Stdin: strings.NewReader(stdin), Env: raceEnv})
+	out, err := h.lab.Exec(ctx, netlab.Cmd{Args: append(append([]string{h.ring.bin}, words...), args...), Stdin: strings.NewReader(stdin), Env: h.env()})
 	return string(out), err
+}
+
+// env is the environment of this host's daemon and commands.
+func (h *Host) env(more ...string) []string {
+	return slices.Concat(raceEnv, h.ring.config.Env, more)
 }
 
 // Must runs a command of signet that must succeed.
@@ -98,7 +104,7 @@ func (h *Host) Try(bound time.Duration, args ...string) (string, error) {
 // StartDaemon starts the daemon, with additional environment, and returns when it serves
 // its control socket. It fails if the daemon ends first.
 func (h *Host) StartDaemon(env ...string) error {
-	p := h.lab.Start("daemon", netlab.Cmd{Args: []string{h.ring.bin, "daemon", "--state", h.State()}, Env: append(append([]string{}, raceEnv...), env...)})
+	p := h.lab.Start("daemon", netlab.Cmd{Args: []string{h.ring.bin, "daemon", "--state", h.State()}, Env: h.env(env...)})
 	h.mu.Lock()
 	h.daemon = p
 	h.mu.Unlock()

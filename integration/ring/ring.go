@@ -25,6 +25,7 @@ type Config struct {
 	Mount    string   // options of mount -o
 	NoKey    []int    // hosts that join without the volume's key, and do not mount
 	Init     []string // additional arguments of signet init
+	Env      []string // additional environment of daemons and commands
 	Raced    bool     // the daemons have the race detector if the test has it: they are five times slower
 	Unsealed bool     // do not look for data races and panics in the logs: the test makes them
 }
