@@ -27,6 +27,7 @@ type atlas struct {
 	up     map[signet.HostID]bool
 	local  map[signet.HostID]time.Time // when this host last saw for itself that a host does not answer
 	parted []signet.HostID             // removed, and voting until the log's members change
+	out    bool                        // this host was removed, and votes no more
 }
 
 // load reads everything anew.
@@ -63,13 +64,18 @@ func (a *atlas) loadHosts(r *consensus.Reader) error {
 	}
 	var hosts []member.Host
 	var spares, parted []signet.HostID
+	var removed []signet.HostKey
+	out := false
 	up := map[signet.HostID]bool{}
 	for _, h := range rows {
 		m := memberOf(h)
 		if h.State == meta.HostRemoved {
 			if a.log.Votes(h.ID) {
 				hosts, parted = append(hosts, m), append(parted, h.ID)
+				continue
 			}
+			removed = append(removed, h.Key)
+			out = out || h.ID == a.self
 			continue
 		}
 		hosts = append(hosts, m)
@@ -82,9 +88,9 @@ func (a *atlas) loadHosts(r *consensus.Reader) error {
 		return nil // nothing applied yet: what the join told us stays
 	}
 	a.mu.Lock()
-	a.spares, a.up, a.parted = spares, up, parted
+	a.spares, a.up, a.parted, a.out = spares, up, parted, out
 	a.mu.Unlock()
-	a.members.Replace(hosts)
+	a.members.Replace(hosts, removed...)
 	return nil
 }
 
@@ -113,6 +119,13 @@ func (a *atlas) parting() bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return slices.ContainsFunc(a.parted, func(h signet.HostID) bool { return !a.log.Votes(h) })
+}
+
+// removed says whether this host was removed, as far as it has applied the log.
+func (a *atlas) removed() bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.out
 }
 
 // empty says whether the ring is not known yet.

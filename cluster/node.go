@@ -59,6 +59,7 @@ type Node struct {
 	keeper  *heal.Steward
 	address string        // where it listens
 	hosts   chan struct{} // noted by the apply loop: hosts or slots changed
+	parting parting
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -107,6 +108,7 @@ func (n *Node) open(identity *wire.Identity) error {
 	})
 	n.loops.Go(n.steward)
 	n.loops.Go(n.tellHosts)
+	n.loops.Go(n.askAround)
 	n.loops.Go(func() { n.healer.Run(n.ctx) })
 	return nil
 }
@@ -137,7 +139,7 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 	cfg := wire.Defaults()
 	cfg.Identity, cfg.Cluster, cfg.Host = identity, n.self.cluster, n.self.host
 	o.configure(&cfg)
-	cfg.Authorize = n.members.Authorize
+	cfg.Authorize, cfg.Refused = n.members.Authorize, n.refused
 	if n.pool, err = wire.NewPool(cfg); err != nil {
 		return err
 	}
@@ -211,6 +213,9 @@ func (n *Node) loadTables(load func(*consensus.Reader) error) error {
 			n.pool.Drop(h.Key)
 			n.server.Drop(h.Key)
 		}
+	}
+	if n.atlas.removed() {
+		n.removed("the log says so")
 	}
 	select {
 	case n.hosts <- struct{}{}:

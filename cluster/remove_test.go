@@ -48,6 +48,7 @@ func TestRemoveOneOfTwo(t *testing.T) {
 				t.Error(err)
 			}
 			b.until("the door to close", func() bool { return b.hosts[stays].members.Authorize(b.hosts[gone].Key()) != nil })
+			b.leaves(gone)
 		})
 	}
 }
@@ -106,5 +107,72 @@ func TestStrangersLeaveTheLogAlone(t *testing.T) {
 	}
 	if err := n.checkJoin(n.Key(), nil); err != nil {
 		t.Errorf("a member that asks again: %v", err)
+	}
+}
+
+// leaves waits until a host knows that it was removed, and has stopped for that.
+func (b *bench) leaves(i int) {
+	b.t.Helper()
+	n := b.hosts[i]
+	b.until("the removed host to know", func() bool { return signet.KindOf(n.log.Halted()) == signet.Ended })
+	b.until("it to be quiet", func() bool { return n.ctx.Err() != nil })
+	if err := n.log.Ready(b.ctx(), consensus.CutoffStale); signet.KindOf(err) != signet.Ended {
+		b.t.Errorf("it serves: %v", err)
+	}
+}
+
+// Hosts that were removed while they were away, one that voted and one that did not, learn
+// it from those whom they call, and stop.
+func TestRemovedWhileAway(t *testing.T) {
+	b := newBench(t, 4)
+	b.votersAre(3)
+	voter, learner := 0, 0
+	for i := 1; i < 4; i++ {
+		if b.hosts[0].log.Votes(b.hosts[i].ID()) {
+			voter = i
+		} else {
+			learner = i
+		}
+	}
+	ids := map[int]signet.HostID{voter: b.hosts[voter].ID(), learner: b.hosts[learner].ID()}
+	for i, id := range ids {
+		b.stop(i)
+		if _, err := b.hosts[0].propose(b.ctx(), signet.ClusterGroup, &meta.RemoveHost{Host: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.until("the members to leave", func() bool {
+		m := b.hosts[0].log.Members()
+		return len(m.Voters)+len(m.Learners) == 2 && !m.Changing
+	})
+	for i := range ids {
+		b.boot(i)
+		b.leaves(i)
+	}
+	if err := b.create(b.ctx(), 0, "after"); err != nil {
+		t.Error(err)
+	}
+	for i, n := range b.hosts {
+		if _, out := ids[i]; !out && n.log.Halted() != nil {
+			t.Errorf("host %d: %v", i+1, n.log.Halted())
+		}
+	}
+}
+
+// The word of one host that is not the leader is not enough.
+func TestOneHostCannotTalkOthersOut(t *testing.T) {
+	b := newBench(t, 3)
+	b.votersAre(3)
+	n := b.hosts[1]
+	b.until("a leader", func() bool { leader, _, _ := n.log.Lead(); return leader == 1 })
+	n.refused(b.hosts[2].Key(), signet.Errorf(signet.Ended, "", "", "you are out"))
+	n.refused(signet.HostKey{9}, signet.Errorf(signet.Ended, "", "", "you are out"))
+	n.refused(b.hosts[0].Key(), signet.Errorf(signet.NotPermitted, "", "", "who are you"))
+	if err := n.log.Halted(); err != nil {
+		t.Errorf("%v", err)
+	}
+	n.refused(b.hosts[0].Key(), signet.Errorf(signet.Ended, "", "", "you are out"))
+	if err := n.log.Halted(); signet.KindOf(err) != signet.Ended {
+		t.Errorf("%v", err)
 	}
 }

@@ -35,6 +35,9 @@ type Config struct {
 	// Authorize says whether a member may connect, and why not. A Server asks it for
 	// every connection, so it must answer from memory. Only a Server needs it.
 	Authorize func(signet.HostKey) error
+	// Refused is told when a host that proved its key does not let a Pool in, and why not.
+	// It must not block, and may be nil.
+	Refused func(peer signet.HostKey, why error)
 	// Dial opens a connection to an address of a Peer. Only a Pool needs it.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Methods adds methods of the application, from FirstAppMethod on.

@@ -52,7 +52,8 @@
 // The dialling side sends a hello and waits. The other side checks, in this order, that
 // the versions overlap, that it knows the class, that the clusters are the same (not
 // for signet-join/1) and that the key is a member's (not for signet-join/1), and answers
-// with its own hello, or with a failure of call 0 and the end of the connection. Until
+// with its own hello, or with a failure of call 0 and the end of the connection. Its kind
+// is Ended for the key of a host that was a member and has been removed. Until
 // then a header may have 2,048 bytes and there are no payloads; whoever takes longer
 // than 5 seconds from connecting to its hello is cut off.
 //

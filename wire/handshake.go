@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/pack"
@@ -54,6 +55,10 @@ func (c *conn) introduce(ctx context.Context, protocol string, accept func(signe
 	}
 	c.in = c.reader(MaxHeader)
 	if err := c.greeted(); err != nil {
+		var no refusal
+		if errors.As(err, &no) && c.cfg.Refused != nil {
+			c.cfg.Refused(c.peer, err)
+		}
 		return err
 	}
 	return c.cfg.compatible(&c.hello, protocol)
@@ -117,6 +122,11 @@ func (c *conn) writeNow(e *pack.Encoder) error {
 	return err
 }
 
+// refusal marks the failure with which a peer answered our hello.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
 // greeted reads the peer's Hello, or why it refuses us.
 func (c *conn) greeted() error {
 	var d pack.Decoder
@@ -132,7 +142,7 @@ func (c *conn) greeted() error {
 	}
 	defer f.buf.Release()
 	if f.kind == kindFailure {
-		return signet.Wrap("refused by", Short(c.peer), f.failure())
+		return signet.Wrap("refused by", Short(c.peer), refusal{f.failure()})
 	}
 	return f.decode(&c.hello)
 }

@@ -145,13 +145,15 @@ func TestSecondImplementation(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	refuse := atomic.Bool{}
-	w := newWorld(t, func(server, _ *wire.Config) {
+	told := make(chan signet.Kind, 1)
+	w := newWorld(t, func(server, client *wire.Config) {
 		server.Authorize = func(signet.HostKey) error {
 			if refuse.Load() {
 				return signet.Errorf(signet.Permission, "", "", "this host is not a member")
 			}
 			return nil
 		}
+		client.Refused = func(_ signet.HostKey, why error) { told <- signet.KindOf(why) }
 	})
 	for _, c := range []struct {
 		change func(*wire.Hello)
@@ -175,6 +177,9 @@ func TestRefusals(t *testing.T) {
 		s.closed()
 	}
 	wantKind(t, w.echo(within(t)), signet.Permission) // our pool tells it as it is
+	if k := <-told; k != signet.Permission {
+		t.Errorf("told of %v", k)
+	}
 	for _, alpn := range []string{"", "h2", "signet/2"} {
 		var protocols []string
 		if alpn != "" {

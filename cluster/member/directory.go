@@ -33,6 +33,7 @@ type directory struct {
 	byID  map[signet.HostID]*Host
 	byKey map[signet.HostKey]*Host
 	all   []*Host // by ID
+	gone  map[signet.HostKey]bool
 }
 
 // NewDirectory returns the directory of the given hosts, removed ones left out.
@@ -42,10 +43,13 @@ func NewDirectory(hosts []Host) *Directory {
 	return d
 }
 
-// Replace makes hosts the content. It returns the keys that are no longer in it: their
-// connections must end.
-func (d *Directory) Replace(hosts []Host) (gone []signet.HostKey) {
-	next := &directory{byID: map[signet.HostID]*Host{}, byKey: map[signet.HostKey]*Host{}}
+// Replace makes hosts the content; removed are the keys of former members. It returns the
+// keys that are no longer in it: their connections must end.
+func (d *Directory) Replace(hosts []Host, removed ...signet.HostKey) (gone []signet.HostKey) {
+	next := &directory{byID: map[signet.HostID]*Host{}, byKey: map[signet.HostKey]*Host{}, gone: map[signet.HostKey]bool{}}
+	for _, k := range removed {
+		next.gone[k] = true
+	}
 	for i := range hosts {
 		h := hosts[i]
 		h.Addrs = slices.Clone(h.Addrs)
@@ -90,12 +94,17 @@ func (d *Directory) All() []Host {
 	return out
 }
 
-// Authorize says whether the holder of a key is a member: NotPermitted if not.
+// Authorize says whether the holder of a key is a member: NotPermitted if not, Ended if
+// it was one and has been removed.
 func (d *Directory) Authorize(k signet.HostKey) error {
-	if d.now.Load().byKey[k] == nil {
-		return signet.Errorf(signet.NotPermitted, "admit", wire.Short(k), "not a host of this cluster")
+	now := d.now.Load()
+	switch {
+	case now.byKey[k] != nil:
+		return nil
+	case now.gone[k]:
+		return signet.Errorf(signet.Ended, "admit", wire.Short(k), "this host was removed from the cluster")
 	}
-	return nil
+	return signet.Errorf(signet.NotPermitted, "admit", wire.Short(k), "not a host of this cluster")
 }
 
 // Peer returns where and how to reach a member.

@@ -144,6 +144,14 @@ func TestDirectory(t *testing.T) {
 	if err := d.Authorize(signet.HostKey{3}); signet.KindOf(err) != signet.NotPermitted {
 		t.Errorf("a stranger: %v", err)
 	}
+	former := NewDirectory(nil)
+	former.Replace([]Host{{ID: 2, Key: signet.HostKey{2}}}, signet.HostKey{4})
+	if err := former.Authorize(signet.HostKey{4}); signet.KindOf(err) != signet.Ended {
+		t.Errorf("a former member: %v", err)
+	}
+	if err := former.Authorize(signet.HostKey{3}); signet.KindOf(err) != signet.NotPermitted {
+		t.Errorf("a stranger: %v", err)
+	}
 	if p, err := d.Peer(2); err != nil || p.Key != (signet.HostKey{2}) || p.Addrs[0] != "b" {
 		t.Errorf("Peer(2) = %v, %v", p, err)
 	}
