@@ -60,6 +60,7 @@ type Node struct {
 	address string        // where it listens
 	hosts   chan struct{} // noted by the apply loop: hosts or slots changed
 	parting parting
+	orphans orphanWindow
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -253,8 +254,10 @@ func (n *Node) report(r *consensus.LeaseRequest) {
 	r.Used, r.Free = u.Used, u.Free
 	if n.options.Orphans != nil {
 		r.Orphans, r.OrphansMore = n.options.Orphans()
-		if len(r.Orphans) > wire.MaxOrphans {
-			r.Orphans, r.OrphansMore = r.Orphans[:wire.MaxOrphans], true
+		if r.OrphansMore {
+			r.Orphans = nil // of which part is not said
+		} else {
+			r.Orphans, r.OrphansMore = n.orphans.report(r.Orphans, wire.MaxOrphans, n.clock.Now())
 		}
 	}
 }

@@ -108,6 +108,8 @@
 //	                               [[address (35 bytes), size], ...] (1,024)]
 //	                               -> StoredBatch [[kind, ...] (1,024)]
 //
+// If there are more orphans than a lease may list, it lists a part, ascending, and says
+// nothing of numbers below its first or above its last; 0 and 2^64-1 stand for the ends.
 // A number in parentheses is the most bytes or elements that are allowed. Parts are a
 // payload cut into pieces, each after its length in 4 bytes, big-endian. Objects of a
 // put batch follow each other without anything in between. Methods 1,024 and up are the

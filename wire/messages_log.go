@@ -74,8 +74,8 @@ func (m *Accepted) Decode(d *pack.Decoder) {
 }
 
 // Lease asks the leader for a lease and tells it how far the host is and what it
-// still uses. If Orphans holds only a part, OrphansMore is set, and the leader frees
-// nothing on this host's word.
+// still uses. If Orphans holds only a part, OrphansMore is set: it ascends then, and says
+// nothing of numbers below its first or above its last.
 type Lease struct {
 	Group       signet.Group
 	Host        signet.HostID

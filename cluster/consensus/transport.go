@@ -48,7 +48,7 @@ type LeaseRequest struct {
 	Ack
 	Reader      signet.Index // oldest index that a reader of this host uses
 	Orphans     []signet.Ino // inodes without a name that are open here
-	OrphansMore bool         // there are more than fit: free none
+	OrphansMore bool         // only those from the first to the last listed, ascending
 	Session     signet.SessionID
 	Used        uint64 // bytes that objects take here
 	Free        uint64 // bytes that objects may still take here

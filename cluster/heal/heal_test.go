@@ -392,6 +392,8 @@ func TestOrphans(t *testing.T) {
 	more := open
 	more.Orphans, more.OrphansMore = nil, true
 	report(more)
+	more.Orphans = []signet.Ino{ino + 1, ino + 5} // a part in which it is not
+	report(more)
 	old := open
 	old.Orphans, old.Reader = nil, 1
 	report(old)
@@ -399,7 +401,7 @@ func TestOrphans(t *testing.T) {
 	if !there() {
 		t.Fatal("freed although it may have been open")
 	}
-	open.Orphans = nil
+	open.Orphans, open.OrphansMore = []signet.Ino{0, ino + 1}, true // a part in which it would be
 	report(open)
 	if there() {
 		t.Fatal("still there")

@@ -43,7 +43,7 @@ type Report struct {
 	// object that it has not named yet; what it applied if there is neither.
 	Reader      signet.Index
 	Orphans     []signet.Ino // inodes without a name that are open there
-	OrphansMore bool         // not all of them are listed
+	OrphansMore bool         // only those from the first to the last that is listed, ascending
 }
 
 // StewardConfig is what a Steward is made of.

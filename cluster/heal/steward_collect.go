@@ -137,18 +137,24 @@ func (t *term) closed(g signet.Group, made signet.Index, after signet.Ino) (inos
 			return err
 		}
 		open := map[signet.Ino]bool{}
+		from, to := signet.Ino(0), ^signet.Ino(0) // what all reports cover
 		for i := range reports {
-			if reports[i].OrphansMore {
-				return nil // nobody knows which
-			}
-			for _, ino := range reports[i].Orphans {
+			list := reports[i].Orphans
+			for _, ino := range list {
 				open[ino] = true
 			}
+			if !reports[i].OrphansMore {
+				continue
+			}
+			if len(list) == 0 {
+				return nil // nobody knows which
+			}
+			from, to = max(from, list[0]), min(to, list[len(list)-1])
 		}
 		n := 0
 		return r.Orphans(after, func(o meta.Orphan) bool {
 			// A report that was made after the last name went lists all who have it open.
-			if o.Since <= made && o.Since <= oldest && !open[o.Ino] {
+			if o.Since <= made && o.Since <= oldest && !open[o.Ino] && from <= o.Ino && o.Ino <= to {
 				inos = append(inos, o.Ino)
 			}
 			if n++; n == pageRows {
