@@ -27,6 +27,9 @@ const (
 	// shortEvery is how often objects with a wrong number of copies are looked at again,
 	// if there are any: what was missed, and copies that stood in.
 	shortEvery = 10 * time.Second
+	// marksEvery is how often copies that wait for a name are looked at although no horizon
+	// rose: more than it takes to raise one.
+	marksEvery = 3 * time.Minute
 	// What failed is tried again after retryFirst, then twice that, up to retryLast.
 	retryFirst = time.Second
 	retryLast  = time.Minute

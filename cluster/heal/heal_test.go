@@ -413,6 +413,34 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// What was put last and never named goes too, though nothing happens any more; but not
+// while its writer may still name it, and the log hardly grows for that.
+func TestLastGarbage(t *testing.T) {
+	s := newSim(t, 10)
+	s.join()
+	s.join()
+	s.lead.write()
+	s.pass(10 * time.Minute) // horizons have risen to where they get by themselves
+	p := s.lead.begin(0)
+	s.puts = nil // it will not be named
+	before := s.log.Last()
+	s.pass(15 * time.Minute)
+	for id, h := range s.hosts {
+		if h.has(p.row.Address) {
+			t.Errorf("host %d still has it", id)
+		}
+	}
+	s.tidy()
+	if n := s.log.Last() - before; n > 10 {
+		t.Errorf("%d entries for that", n)
+	}
+	before = s.log.Last()
+	s.pass(30 * time.Minute)
+	if n := s.log.Last() - before; n > 0 {
+		t.Errorf("%d entries for nothing", n)
+	}
+}
+
 // An idle cluster writes nothing to its log.
 func TestIdle(t *testing.T) {
 	s := newSim(t, 8)

@@ -23,6 +23,8 @@ type keeper struct {
 	marks    *markScan                     // a look at the marks
 	shortAt  time.Time                     // of the next look at the short objects
 	sweep    bool                          // marks are to be looked at
+	marksAt  time.Time                     // when to look at them in any case
+	stood    signet.Index                  // where the log was when copies last waited in vain
 	recent   later[item]                   // newly named without a copy here
 	news     news                          // heard, not acted on
 	failing  map[signet.Arc]*failure       // arcs to be looked through again
@@ -76,6 +78,7 @@ func (k *keeper) next() (time.Time, bool) {
 		return at, ok // pulls come first, and they wake us
 	}
 	sooner(k.shortAt, true)
+	sooner(k.marksAt, true)
 	sooner(k.recent.head())
 	sooner(k.stock.head())
 	for _, f := range k.failing {
@@ -122,6 +125,7 @@ func (k *keeper) begin() error {
 	if err == nil && k.ring > 0 {
 		k.ready = true
 		k.shortAt = k.Clock.Now().Add(shortEvery)
+		k.marksAt = k.Clock.Now().Add(marksEvery)
 		k.in.know(k.ring)
 	}
 	return err

@@ -194,17 +194,21 @@ func compare(a, b signet.Address) int { return slices.Compare(a[:], b[:]) }
 
 // markScan looks at the copies that wait for a name.
 type markScan struct {
-	next  signet.Address
-	group int
+	next    signet.Address
+	group   int
+	timed   bool // not for a horizon that rose
+	waiting bool // there are copies above the horizon that nobody has named
 }
 
 // stepMarks looks at a page of marks.
-func (k *keeper) stepMarks(ctx context.Context, _ time.Time) (bool, error) {
+func (k *keeper) stepMarks(ctx context.Context, now time.Time) (bool, error) {
 	if k.marks == nil {
-		if !k.sweep {
+		timed := !now.Before(k.marksAt)
+		if !k.sweep && !timed {
 			return false, nil
 		}
-		k.marks, k.sweep = &markScan{}, false
+		k.marks, k.sweep = &markScan{timed: timed}, false
+		k.marksAt = now.Add(marksEvery)
 	}
 	if len(k.wanted) >= maxWanted {
 		return false, nil
@@ -233,8 +237,32 @@ func (k *keeper) stepMarks(ctx context.Context, _ time.Time) (bool, error) {
 	s.next = signet.Address{}
 	if s.group++; s.group == len(k.Groups) {
 		k.marks = nil
+		if s.timed {
+			return true, k.nudge(ctx, s.waiting)
+		}
 	}
 	return true, nil
+}
+
+// nudge appends an entry to a log that has stood still while copies waited for the horizon
+// to pass them: it rises to older entries only, and the last garbage of a cluster that does
+// nothing more would stay. Where nothing waits nothing is appended.
+func (k *keeper) nudge(ctx context.Context, waiting bool) error {
+	var index signet.Index
+	err := k.Log.Read(signet.ClusterGroup, func(r *meta.Reader) (err error) {
+		index, err = r.Index()
+		return err
+	})
+	if err != nil || !waiting {
+		k.stood = 0
+		return err
+	}
+	if index != k.stood {
+		k.stood = index
+		return nil
+	}
+	_, err = propose(ctx, k.Log, k.Groups[0], &meta.Placed{Host: k.Self})
+	return err
 }
 
 // judgeMarks clears the marks of what has a row, and deletes what nobody can name any
@@ -255,6 +283,8 @@ func (k *keeper) judgeMarks(ctx context.Context, g signet.Group, as []signet.Add
 			named = append(named, e.address)
 		case look.horizon > marks[e.address].Index:
 			doomed = append(doomed, e.address)
+		case k.marks != nil:
+			k.marks.waiting = true
 		}
 	}
 	if len(named) > 0 {
