@@ -85,8 +85,20 @@ func (n *Node) compact() error {
 		return err
 	}
 	n.step("tables.flushed")
-	if durable.Index <= n.limits.KeepEntries {
-		return nil
+	return n.log.compact(uint64(n.cutAt(durable.Index)))
+}
+
+// maxHeld is how many times KeepEntries stay for hosts that fetch a checkpoint: one that
+// takes longer than the log takes to grow by that much needs another checkpoint anyway.
+const maxHeld = 16
+
+// cutAt returns up to where the log is cut. What comes after a checkpoint that a host is
+// fetching stays, or the host could begin again with a newer one, for ever.
+func (n *Node) cutAt(durable signet.Index) signet.Index {
+	keep := n.limits.KeepEntries
+	at := durable - min(keep, durable)
+	if oldest, any := n.offers.oldest(); any {
+		at = min(at, max(oldest, durable-min(maxHeld*keep, durable)))
 	}
-	return n.log.compact(uint64(durable.Index - n.limits.KeepEntries))
+	return at
 }

@@ -243,6 +243,18 @@ type offer struct {
 	idle  clock.Timer
 }
 
+// oldest returns the lowest position of a checkpoint that is offered, if any is.
+func (o *offers) oldest() (at signet.Index, any bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.open {
+		if !any || i < at {
+			at, any = i, true
+		}
+	}
+	return at, any
+}
+
 // OfferSnapshot makes a checkpoint at or after index, or finds one made a moment ago.
 func (n *Node) OfferSnapshot(index signet.Index) (SnapshotFiles, error) {
 	if err := n.Halted(); err != nil {

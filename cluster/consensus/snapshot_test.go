@@ -162,3 +162,27 @@ func TestAllDieAtOnce(t *testing.T) {
 	}
 	w.same()
 }
+
+// While a host fetches a checkpoint the log keeps what comes after it.
+func TestTheCutWaitsForWhoFetches(t *testing.T) {
+	w := newWorldOf(t, 1, few)
+	w.fill(1, 0, 30)
+	n := w.node(1)
+	offer, err := n.OfferSnapshot(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fill(1, 100, 100)
+	if err := n.compact(); err != nil {
+		t.Fatal(err)
+	}
+	if first := n.Status().LogFirst; first > uint64(offer.Index)+1 {
+		t.Errorf("the log begins at %d, the checkpoint is at %d", first, offer.Index)
+	}
+	// Not for ever: the log must not fill the disk for one slow host.
+	w.fill(1, 1000, maxHeld*int(few.KeepEntries))
+	w.until("the log to be cut", func() bool { return n.Status().LogFirst > uint64(offer.Index)+1 })
+	n.withdraw(offer.Index)
+	w.fill(1, 5000, 30)
+	w.until("all of it to be cut", func() bool { s := n.Status(); return s.LogLast-s.LogFirst < 60 })
+}
