@@ -276,11 +276,9 @@ func TestSecrecy(t *testing.T) {
 	needles = append(needles, textNeedle("passphrase", passphrase), textNeedle("join token", r.Init.JoinToken), textNeedle("recovery key", r.Init.Recovery),
 		textNeedle("recovery key without dashes", strings.ReplaceAll(r.Init.Recovery, "-", "")))
 	control := textNeedle("control", mark("control"))
-	stopped := map[string]bool{}
 	for _, h := range r.Hosts() {
 		wantNothingInProcess(t, h, needles)
 		h.Must("daemon", "--stop")
-		stopped[h.State()] = true
 	}
 	needles = append(needles, secretsOf(t, openVolume(t, r.Host(1).State()))...)
 

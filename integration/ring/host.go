@@ -146,22 +146,28 @@ func (h *Host) startAgent() error {
 	if h.agent != nil {
 		return nil
 	}
+	var err error
+	h.agent, h.process, err = h.newAgent()
+	return err
+}
+
+// newAgent starts one more agent. h.mu is held.
+func (h *Host) newAgent() (*client, *netlab.Process, error) {
 	h.agents++
 	socket := filepath.Join(h.lab.Dir(), fmt.Sprintf("agent%d", h.agents))
 	p := h.lab.Start("agent", netlab.Cmd{Args: []string{h.ring.self}, Env: agentEnvOf(socket, h.Mountpoint()), Dir: "/"})
 	end := time.Now().Add(20 * time.Second)
 	for time.Now().Before(end) {
 		if c, err := net.Dial("unix", socket); err == nil {
-			h.agent, h.process = newClient(c), p
-			return nil
+			return newClient(c), p, nil
 		}
 		select {
 		case <-p.Done():
-			return errors.New("the agent ended")
+			return nil, nil, errors.New("the agent ended")
 		case <-time.After(time.Millisecond):
 		}
 	}
-	return errors.New("the agent does not answer")
+	return nil, nil, errors.New("the agent does not answer")
 }
 
 // Kill ends every process of the host with SIGKILL, the daemon and the programs alike,
