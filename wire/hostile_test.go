@@ -9,11 +9,14 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/pack"
@@ -319,6 +322,50 @@ func TestStrangersCostNothing(t *testing.T) {
 		}
 	}
 	until(t, "strangers are forgotten", func() bool { return w.s.Strangers() == 0 })
+}
+
+// TestRefusalsAreTold: the log says that somebody was turned away, and not for each.
+func TestRefusalsAreTold(t *testing.T) {
+	var log lines
+	w := newWorld(t, func(server, _ *wire.Config) { server.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	flood := func(n int) {
+		for range n {
+			c, err := net.Dial("tcp", w.peer.Addrs[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: signet\r\n\r\n"))
+			_, _ = io.Copy(io.Discard, c) // until it is closed
+			c.Close()
+		}
+	}
+	flood(20)
+	until(t, "the log tells", func() bool { return log.count("refused connections") == 1 })
+	until(t, "strangers are forgotten", func() bool { return w.s.Strangers() == 0 })
+	w.advance(time.Minute)
+	flood(1)
+	until(t, "the log tells of the others", func() bool { return log.count("refused connections") == 2 })
+	if log.count("count=20") != 1 || log.count("127.0.0.1:") != 2 {
+		t.Errorf("the log says %s", log.b.String())
+	}
+}
+
+// lines is a log in memory.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), s)
 }
 
 func TestHelloLimits(t *testing.T) {

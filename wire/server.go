@@ -40,6 +40,7 @@ type Server struct {
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
+	refusals refusals
 
 	mu        sync.Mutex // guards what follows; nothing else is locked under it
 	listeners []net.Listener
@@ -177,7 +178,7 @@ func (s *Server) greet(ctx context.Context, raw net.Conn) *answerer {
 	if a != nil {
 		s.remove(a)
 	}
-	s.cfg.Logger.Debug("connection refused", "from", raw.RemoteAddr().String(), "error", err)
+	s.refused(raw.RemoteAddr(), err)
 	return nil
 }
 
