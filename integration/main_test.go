@@ -1,9 +1,16 @@
 package integration
 
 import (
+	"os"
 	"testing"
 
 	"github.com/signetfs/signet/integration/ring"
 )
 
-func TestMain(m *testing.M) { ring.Main(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(strangerEnv); addr != "" {
+		playStranger(addr)
+		return
+	}
+	ring.Main(m)
+}
