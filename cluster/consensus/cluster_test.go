@@ -19,9 +19,10 @@ import (
 // world is a cluster in one process: real logs and tables on disks in memory, a network
 // of function calls that can be cut in either direction.
 type world struct {
-	t      *testing.T
-	times  Times
-	limits LogLimits
+	t       *testing.T
+	times   Times
+	limits  LogLimits
+	settled chan struct{} // closed when all hosts have become voters
 
 	mu    sync.Mutex // guards what follows
 	hosts map[signet.HostID]*testHost
@@ -85,7 +86,9 @@ func (w *world) init(hosts int) {
 	if err := n.Change(ctx, voters[:1], voters[1:]); err != nil {
 		w.t.Fatal(err)
 	}
+	w.settled = make(chan struct{})
 	go func() { // once they run, they vote
+		defer close(w.settled)
 		for n.ctx.Err() == nil {
 			p, _ := n.Progress(n.ctx)
 			ready := 0

@@ -40,9 +40,11 @@ type driver struct {
 	append func(*raftpb.Message) // both only queue
 	apply  func(*raftpb.Message)
 	events driverEvents
+	votes  func(signet.HostID) bool // as far as this host has applied the log
 
 	started  time.Time
 	voteMute bool
+	heard    time.Time            // from a leader that is a voter; zero: never
 	reads    map[uint64]time.Time // sending times of heartbeats not yet confirmed
 	readSeq  uint64
 	lead     leadership
@@ -107,7 +109,7 @@ func (d *driver) wakeUp() {
 func (d *driver) step(msgs []*raftpb.Message) {
 	d.post(func() {
 		for _, m := range msgs {
-			if d.mute(m) {
+			if d.mute(m) || d.foreign(m) {
 				continue
 			}
 			if err := d.raw.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {

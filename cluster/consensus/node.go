@@ -290,7 +290,7 @@ func (n *Node) openRaft() error {
 		apply: func(m *raftpb.Message) {
 			n.applies.put(func() error { return n.applyMessage(m) })
 		},
-		events: n, started: n.clock.Now(), voteMute: true, reads: map[uint64]time.Time{},
+		events: n, votes: n.Votes, started: n.clock.Now(), voteMute: true, reads: map[uint64]time.Time{},
 		wake: make(chan struct{}, 1), stop: n.stop,
 	}
 	// A host that alone votes need not wait to find out that nobody else leads.
@@ -383,7 +383,11 @@ func (n *Node) StepRaft(from signet.HostID, encoded [][]byte) error {
 		}
 		switch m.GetType() {
 		case raftpb.MsgSnap:
-			n.fetchSnapshot(from, m)
+			n.driver.post(func() {
+				if !n.driver.foreign(m) {
+					n.fetchSnapshot(from, m)
+				}
+			})
 		case raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp,
 			raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
 			msgs = append(msgs, m)

@@ -68,8 +68,8 @@ func (n *Node) snapshotSent(to uint64) {
 	})
 }
 
-// fetchSnapshot fetches the leader's checkpoint and then hands m on to the library. A
-// message that comes while one is being fetched is dropped.
+// fetchSnapshot fetches the leader's checkpoint and then hands m on to the library. It does
+// not wait. A message that comes while one is being fetched is dropped.
 func (n *Node) fetchSnapshot(from signet.HostID, m *raftpb.Message) {
 	n.mu.Lock()
 	busy := n.fetching

@@ -67,6 +67,13 @@ func (t Times) grantWindow() time.Duration {
 	return time.Duration(t.ElectionTicks-2) * t.Tick
 }
 
+// leaderlessAfter is how long a host that has heard from a leader takes no other from among
+// those who do not vote, see driver.foreign: the longest election timeout, and the time for
+// an election.
+func (t Times) leaderlessAfter() time.Duration {
+	return 4 * time.Duration(t.ElectionTicks) * t.Tick
+}
+
 // quietAfterStart is how long a voter that has just started gives no vote: it does not
 // remember which leader it heard from before, and that leader may still grant leases
 // because of it.
