@@ -86,8 +86,8 @@ type SetAttr struct {
 // Write names bytes that are already durable (or inline): the extents replace what
 // was there, and the file is at least Size long afterwards. Objects holds a row for
 // every object that the extents name and the log does not know yet. It fails with
-// Stale if an object was put under an ended session, before the collection horizon,
-// or under a ring older than its arc's last move: put again.
+// Stale if an object was put before the collection horizon or under a ring older than
+// its arc's last move, or has died: put again.
 type Write struct {
 	Ino       Ino
 	Size      uint64 // lower bound of the new size
