@@ -104,17 +104,14 @@
 //	                               [[host, key (32 bytes), [address (280), ...] (16)], ...] (256)]
 //	12 status     none, 1 MiB      Status [] -> []; the payload is for the program that asked
 //	13 ping       none, none       Ping [] -> []
-//	14 put batch  object, none     PutBatch [group, session, index, flags,
-//	                               [[address (35 bytes), size], ...] (1,024)]
-//	                               -> StoredBatch [[kind, ...] (1,024)]
+//	14 (reserved)
 //
 // If there are more orphans than a lease may list, it lists a part, ascending, and says
 // nothing of numbers below its first or above its last; 0 and 2^64-1 stand for the ends.
 // A number in parentheses is the most bytes or elements that are allowed. Parts are a
-// payload cut into pieces, each after its length in 4 bytes, big-endian. Objects of a
-// put batch follow each other without anything in between. Methods 1,024 and up are the
-// application's. On signet-join/1 only join and ping may be called, elsewhere all but
-// join. A call of an unknown method fails with NotSupported; a one-way message of an
+// payload cut into pieces, each after its length in 4 bytes, big-endian. Reserved numbers
+// are not used again. Methods 1,024 and up are the application's. On signet-join/1 only join
+// and ping may be called, elsewhere all but join. A call of an unknown method fails with NotSupported; a one-way message of an
 // unknown method is ignored.
 //
 // # Examples

@@ -44,8 +44,6 @@ var samples = []struct {
 	{"chunk", &Chunk{7, 1000, []File{{"MANIFEST-000001", 300}, {"000012.sst", 1 << 33}}}, func() Message { return &Chunk{} }},
 	{"put", &Put{1, someAddress, 17, 999, 0}, func() Message { return &Put{} }},
 	{"stored", &Stored{}, func() Message { return &Stored{} }},
-	{"put batch", &PutBatch{1, 17, 999, 0, []Item{{someAddress, 4096}, {someAddress, 1}}}, func() Message { return &PutBatch{} }},
-	{"stored batch", &StoredBatch{[]signet.Kind{signet.OK, signet.NoSpace}}, func() Message { return &StoredBatch{} }},
 	{"get", &Get{1, someAddress, 16384, 1<<32 - 1}, func() Message { return &Get{} }},
 	{"has", &Has{1, []signet.Address{someAddress, {}}}, func() Message { return &Has{} }},
 	{"stock", NewStock([]bool{true, false, true, false, false, false, false, false, true}), func() Message { return &Stock{} }},

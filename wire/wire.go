@@ -48,7 +48,7 @@ const (
 	MethodJoin     Method = 11
 	MethodStatus   Method = 12
 	MethodPing     Method = 13
-	MethodPutBatch Method = 14
+	// 14 is reserved: docs/decisions/0008.
 
 	FirstAppMethod Method = 1024
 )
@@ -57,7 +57,6 @@ var methodNames = [...]string{
 	MethodRaft: "raft", MethodPropose: "propose", MethodLease: "lease", MethodRelease: "release",
 	MethodAck: "ack", MethodSnapshot: "snapshot", MethodPut: "put", MethodGet: "get",
 	MethodHas: "has", MethodJoin: "join", MethodStatus: "status", MethodPing: "ping",
-	MethodPutBatch: "put batch",
 }
 
 func (m Method) String() string {
@@ -70,7 +69,7 @@ func (m Method) String() string {
 // Sizes that both ends enforce, before they take any memory for what was announced.
 const (
 	MaxHeader   = 64 << 10                  // bytes of a frame's header
-	MaxObject   = signet.MaxObject + 64<<10 // bytes of a sealed object or a batch of them
+	MaxObject   = signet.MaxObject + 64<<10 // bytes of a sealed object
 	MaxPayload  = 8 << 20                   // bytes of any payload
 	MaxText     = 1 << 10                   // bytes of an error's text
 	maxGreeting = 2 << 10                   // bytes of the first header in each direction
@@ -97,7 +96,6 @@ func methodLimits() map[Method]Limits {
 		MethodJoin:     {},
 		MethodStatus:   {Reply: 1 << 20},
 		MethodPing:     {},
-		MethodPutBatch: {Request: MaxObject},
 	}
 }
 
