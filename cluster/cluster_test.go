@@ -211,3 +211,29 @@ func TestVotersAreReplaced(t *testing.T) {
 		return len(m.Voters) == 5 && !m.Changing
 	})
 }
+
+// A host with another state than the rest is told so over the wire.
+func TestDivergedHostIsTold(t *testing.T) {
+	b := newBench(t, 3)
+	b.votersAre(3)
+	leader := b.hosts[0]
+	b.until("host 1 to lead", func() bool { return leader.log.Status().Hosts != nil })
+	b.until("the word", func() bool {
+		r := consensus.LeaseRequest{Ack: consensus.Ack{Host: 2, Start: b.hosts[1].start, Acked: leader.log.State().Position().Index, Digest: signet.Digest{9}}}
+		_, err := b.hosts[1].peers.Lease(b.ctx(), 1, r)
+		return signet.KindOf(err) == signet.Corrupt
+	})
+	reports, err := b.hosts[2].Reports(b.ctx())
+	if err != nil || len(reports) != 3 {
+		t.Fatal(reports, err)
+	}
+	// It was a slip of the tongue: what host 2 reports itself is right.
+	b.until("all to agree", func() bool {
+		for _, r := range leader.log.Status().Hosts {
+			if r.Differs {
+				return false
+			}
+		}
+		return leader.log.Halted() == nil && b.hosts[1].log.Halted() == nil
+	})
+}

@@ -142,6 +142,9 @@ func (w *world) halts(id signet.HostID) {
 	if _, _, err := n.Do(w.ctx(), signet.DefaultVolume, &signet.Create{}); signet.KindOf(err) != signet.Corrupt {
 		t.Errorf("it changes: %v", err)
 	}
+	if err := n.Propose(w.ctx(), nil); signet.KindOf(err) != signet.NotLeader {
+		t.Errorf("it takes commands: %v", err)
+	}
 	if _, err := n.OfferSnapshot(1); err == nil {
 		t.Error("it offers its state")
 	}

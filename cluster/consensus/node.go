@@ -403,6 +403,9 @@ func (n *Node) StepRaft(from signet.HostID, encoded [][]byte) error {
 
 // Propose takes encoded commands that another host forwarded to this one as the leader.
 func (n *Node) Propose(ctx context.Context, envelopes [][]byte) error {
+	if n.Halted() != nil {
+		return signet.Errorf(signet.NotLeader, "propose", n.host.String(), "this host takes no part any more")
+	}
 	size := 0
 	for _, e := range envelopes {
 		if err := checkEnvelope(e); err != nil {
