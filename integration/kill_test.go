@@ -53,9 +53,9 @@ func TestKill(t *testing.T) {
 			case 2:
 				what, how = "cut off and killed", killInSilence
 			}
-			died := time.Now()
 			o.dies()
 			how(o)
+			died := time.Now()
 			l.wantProgress(1)
 			progress := time.Since(died)
 			time.Sleep(crash.Moment(rnd, 0, 400*time.Millisecond))

@@ -26,8 +26,9 @@ type Lab struct {
 	hosts  []*Host
 	closed atomic.Bool
 
-	mu      sync.Mutex // guards the switch's state:
-	refused []*Host    // hosts with Refuse in force
+	mu      sync.Mutex   // guards the switch's state:
+	refused []*Host      // hosts with Refuse in force
+	cut     map[int]bool // hosts with Cut in force
 }
 
 // labs counts the labs of this process. Labs cannot meet, so numbers that repeat do no
@@ -48,7 +49,7 @@ func New(t testing.TB, n int) *Lab {
 	if err != nil {
 		t.Fatal("netlab:", err)
 	}
-	l := &Lab{t: t, dir: dir, net: byte(labs.Add(1)%250 + 1)}
+	l := &Lab{t: t, dir: dir, cut: map[int]bool{}, net: byte(labs.Add(1)%250 + 1)}
 	t.Cleanup(l.close)
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		l.watch(d.Deadline())
