@@ -127,6 +127,31 @@ func TestEntriesAfterSnapshot(t *testing.T) {
 	}
 }
 
+// A sync makes durable what was written before it, also if it has nothing to write itself:
+// of the messages that share a sync the last one may only hold answers.
+func TestEmptySync(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	l, err := openLog(disk, "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.append([]*raftpb.Entry{entry(1, 1)}, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.append(nil, nil, true); err != nil {
+		t.Fatal(err)
+	}
+	after, err := openLog(disk.CrashClone(vfs.CrashCloneCfg{}), "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if last, _ := after.LastIndex(); last != 1 {
+		t.Errorf("after a crash the log ends at %d, want 1", last)
+	}
+}
+
 // Cutting the log never brings back a beginning from before a snapshot.
 func TestCompactBelowSnapshot(t *testing.T) {
 	l, err := openLog(vfs.NewMem(), "log", nil)

@@ -189,6 +189,13 @@ func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool)
 	o := pebble.NoSync
 	if sync {
 		o = pebble.Sync
+		// The database passes over an empty batch, to be synced or not. What earlier calls
+		// wrote unsynced must be durable all the same.
+		if b.Empty() {
+			if err := b.LogData([]byte("sync"), nil); err != nil {
+				return err
+			}
+		}
 	}
 	if err := b.Commit(o); err != nil {
 		return signet.Wrap("append to log", "", err)
