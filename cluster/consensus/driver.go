@@ -214,6 +214,7 @@ func (d *driver) askConfirmation() {
 	if !d.lead.self {
 		return
 	}
+	d.heard = d.clock.Now() // its own word counts, too, when it leads no more
 	if len(d.reads) >= maxUnconfirmed {
 		return // cut off from the majority: the library will step down by itself
 	}
