@@ -161,9 +161,26 @@ func (n *Node) openRooms(identity *wire.Identity) error {
 		return err
 	}
 	n.atlas.log = n.log
+	if err := n.ownTables(); err != nil {
+		return err
+	}
 	n.openHealing()
 	n.serve(n.server)
 	return n.loadTables(n.atlas.load)
+}
+
+// ownTables refuses tables that another cluster's host has filled.
+func (n *Node) ownTables() error {
+	r := n.log.Reader(signet.ClusterGroup)
+	defer r.Close()
+	c, err := r.Cluster()
+	if signet.KindOf(err) == signet.NotFound {
+		return nil // nothing was applied yet
+	}
+	if err == nil && c.ID != n.self.cluster {
+		return signet.Errorf(signet.Corrupt, "open host", logDir, "this is the log of cluster %x, and the host is one of cluster %x: two state directories were mixed up; restore what belongs together, or remove this host from its cluster and join again with a new state directory", c.ID, n.self.cluster)
+	}
+	return err
 }
 
 // applied takes over what a published step changed, on the apply loop.
