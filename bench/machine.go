@@ -120,6 +120,9 @@ func (b *bench) perf(ctx context.Context, name string) (stop func(), err error) 
 	if b.profile == "" {
 		return func() {}, nil
 	}
+	if err := os.MkdirAll(b.profile, 0o755); err != nil {
+		return nil, err
+	}
 	file := filepath.Join(b.profile, strings.ReplaceAll(name, " ", "-")+".perf")
 	var pids []string
 	for _, h := range b.ring.hosts {
