@@ -27,7 +27,7 @@ type Kernel struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	epoch   int
-	names   map[string]cachedName // guarded by mu
+	names   map[string]cachedName       // guarded by mu
 	inodes  map[signet.Ino]*cachedInode // those it has; guarded by mu
 	pages   map[pageID]*page
 	log     []string
