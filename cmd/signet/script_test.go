@@ -69,12 +69,14 @@ func TestScriptsAsOrdinaryUser(t *testing.T) {
 	if err := os.CopyFS(data, os.DirFS(here)); err != nil {
 		t.Fatal(err)
 	}
-	// A device of our own, because not every machine lets users open the real one.
+	// A device of our own, because not every machine lets users open the real one. In a
+	// chroot the root is no mount, and only /dev can be made private.
 	const asUser = `set -e
+mount --make-rprivate / 2>/dev/null || mount --make-rprivate /dev
 mknod "$1/fuse" c 10 229 && chmod 666 "$1/fuse" && mount --bind "$1/fuse" /dev/fuse
 cd "$1" && exec setpriv --reuid=65534 --regid=65534 --clear-groups env -u XDG_STATE_HOME HOME="$1/home" TMPDIR="$1/home" \
 	"$1/signet.test" -test.run='^(TestScripts|TestMountScripts)$' -test.v="$2"`
-	cmd := exec.Command("unshare", "-m", "sh", "-c", asUser, "sh", dir, fmt.Sprint(testing.Verbose()))
+	cmd := exec.Command("unshare", "--mount", "--propagation", "unchanged", "sh", "-c", asUser, "sh", dir, fmt.Sprint(testing.Verbose()))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
