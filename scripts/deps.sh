@@ -16,6 +16,8 @@ nft:nftables:faults in the network
 getfattr:attr:extended attributes
 getfacl:acl:access control lists
 git:git:work on a mount
+sqlite3:sqlite3:work on a mount
+python3:python3:system calls that no command makes
 mkfs.ext4:e2fsprogs:disks that fail
 mkfs.xfs:xfsprogs:disks that fail
 '

@@ -40,7 +40,7 @@ func TestMountScripts(t *testing.T) {
 func TestScriptsAsOrdinaryUser(t *testing.T) {
 	need.Root(t)
 	need.FUSE(t)
-	need.Program(t, "fusermount3", "unshare", "setpriv", "mount")
+	need.Program(t, "fusermount3", "setpriv", "mount")
 	dir := t.TempDir()
 	// Every directory above has to let the user through.
 	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
@@ -69,14 +69,13 @@ func TestScriptsAsOrdinaryUser(t *testing.T) {
 	if err := os.CopyFS(data, os.DirFS(here)); err != nil {
 		t.Fatal(err)
 	}
-	// A device of our own, because not every machine lets users open the real one. In a
-	// chroot the root is no mount, and only /dev can be made private.
+	// A device of our own, because not every machine lets users open the real one.
 	const asUser = `set -e
-mount --make-rprivate / 2>/dev/null || mount --make-rprivate /dev
 mknod "$1/fuse" c 10 229 && chmod 666 "$1/fuse" && mount --bind "$1/fuse" /dev/fuse
 cd "$1" && exec setpriv --reuid=65534 --regid=65534 --clear-groups env -u XDG_STATE_HOME HOME="$1/home" TMPDIR="$1/home" \
 	"$1/signet.test" -test.run='^(TestScripts|TestMountScripts)$' -test.v="$2"`
-	cmd := exec.Command("unshare", "--mount", "--propagation", "unchanged", "sh", "-c", asUser, "sh", dir, fmt.Sprint(testing.Verbose()))
+	own := need.OwnMounts(t)
+	cmd := exec.Command(own[0], append(own[1:], "sh", "-c", asUser, "sh", dir, fmt.Sprint(testing.Verbose()))...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)

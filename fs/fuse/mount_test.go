@@ -167,7 +167,7 @@ func TestHostsThatCannotMount(t *testing.T) {
 	t.Parallel()
 	need.Root(t)
 	need.FUSE(t)
-	need.Program(t, "setpriv", "unshare")
+	need.Program(t, "setpriv")
 	if !inOpenNamespace(t) {
 		return
 	}
@@ -182,9 +182,9 @@ func TestHostsThatCannotMount(t *testing.T) {
 		args   []string
 		says   string
 	}{
-		{"no device", []string{"unshare", "-m"}, []string{openDir(t), "nodev"}, "modprobe fuse"},
+		{"no device", need.OwnMounts(t), []string{openDir(t), "nodev"}, "modprobe fuse"},
 		{"no CAP_SYS_ADMIN", []string{"setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"}, []string{openDir(t)}, "CAP_SYS_ADMIN"},
-		{"no fusermount3", append([]string{"unshare", "-m", "sh", "-c", `mount --make-rprivate / && mount --bind /dev/null "$(readlink -f "$(command -v fusermount3)")" && exec "$@"`, "sh"}, nobody()...), []string{openDir(t)}, "apt install fuse3"},
+		{"no fusermount3", append(append(need.OwnMounts(t), "sh", "-c", `mount --bind /dev/null "$(readlink -f "$(command -v fusermount3)")" && exec "$@"`, "sh"), nobody()...), []string{openDir(t)}, "apt install fuse3"},
 		{"allow_other", nobody(), []string{openDir(t), "allow_other"}, "user_allow_other"},
 		{"somebody else's directory", nobody(), []string{shut}, "may write to"},
 	} {
@@ -266,8 +266,8 @@ func inOpenNamespace(t *testing.T) bool {
 		must(t, "mount", "--bind", node, "/dev/fuse")
 		return true
 	}
-	need.Program(t, "unshare")
-	cmd := exec.Command("unshare", "-m", "/proc/"+itoa(os.Getpid())+"/exe", "-test.v", "-test.timeout=60s", "-test.run=^"+t.Name()+"$")
+	own := need.OwnMounts(t)
+	cmd := exec.Command(own[0], append(own[1:], "/proc/"+itoa(os.Getpid())+"/exe", "-test.v", "-test.timeout=60s", "-test.run=^"+t.Name()+"$")...)
 	cmd.Env = append(os.Environ(), marker+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {

@@ -68,3 +68,14 @@ func skip(t testing.TB, why string) {
 	}
 	t.Skip(why)
 }
+
+// OwnMounts returns the beginning of a command that runs with mounts of its own: what it
+// mounts does not show outside. The test must run as root.
+func OwnMounts(t testing.TB) []string {
+	t.Helper()
+	Program(t, "unshare", "mount")
+	// In a chroot the root directory is no mount, so unshare cannot make everything
+	// private; /dev, over which tests mount things, can be.
+	return []string{"unshare", "--mount", "--propagation", "unchanged", "sh", "-euc",
+		`mount --make-rprivate / 2>/dev/null || mount --make-rprivate /dev; exec "$@"`, "sh"}
+}
