@@ -46,6 +46,11 @@ install() {
 	apt-get install -y -qq --no-install-recommends "$@"
 }
 
+# fusermount3 finds mounts in /etc/mtab. An installed system has it; a bare tree may not.
+mtab() {
+	[ "$(id -u)" != 0 ] || [ -e /etc/mtab ] || ln -sf ../proc/self/mounts /etc/mtab
+}
+
 device() {
 	[ -e /dev/fuse ] && return
 	echo "There is no /dev/fuse: load the module (modprobe fuse), or pass the device into this container." >&2
@@ -64,12 +69,14 @@ install)
 		# shellcheck disable=SC2086 # a list of words
 		install $lack
 	fi
+	mtab
 	device
 	;;
 ensure)
 	if [ "$(id -u)" = 0 ]; then
 		# shellcheck disable=SC2086
 		[ -z "$lack" ] || install $lack
+		mtab
 	else
 		echo "Not root: tests that need network namespaces, mounts of other users or packet filters are skipped;"
 		echo "the list with reasons is at the end. Everything else runs."
