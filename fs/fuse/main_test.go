@@ -2,7 +2,6 @@ package fuse
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
