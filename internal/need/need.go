@@ -75,7 +75,8 @@ func OwnMounts(t testing.TB) []string {
 	t.Helper()
 	Program(t, "unshare", "mount")
 	// In a chroot the root directory is no mount, so unshare cannot make everything
-	// private; /dev, over which tests mount things, can be.
+	// private; /dev, over which tests mount things, can be. Copies of other tests' mounts
+	// would keep those alive when they are unmounted.
 	return []string{"unshare", "--mount", "--propagation", "unchanged", "sh", "-euc",
-		`mount --make-rprivate / 2>/dev/null || mount --make-rprivate /dev; exec "$@"`, "sh"}
+		`if mount --make-rprivate / 2>/dev/null; then umount -l -a -t fuse.signet; else mount --make-rprivate /dev; fi; exec "$@"`, "sh"}
 }
