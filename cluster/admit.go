@@ -19,23 +19,25 @@ import (
 func (n *Node) admit(from member.Host, envelopes [][]byte) error {
 	r := n.log.Reader(signet.ClusterGroup)
 	defer r.Close()
-	sessions, err := r.Sessions()
-	if err != nil {
-		return err
-	}
-	owner := map[signet.SessionID]signet.HostID{}
-	for _, s := range sessions {
-		owner[s.ID] = s.Host
-	}
+	session := meta.Session{Host: from.ID} // of the command before; nearly always all are of one
 	for _, b := range envelopes {
 		e, err := meta.DecodeEnvelope(b)
 		if err != nil {
 			return err
 		}
-		// A session that is not in the tables yet is as good as opened: its number was told
-		// to its host only.
-		if h, ok := owner[e.Session]; ok && h != from.ID {
-			return signet.Errorf(signet.NotPermitted, "take command", from.ID.String(), "the session is of %v", h)
+		if e.Session != session.ID {
+			session, err = r.Session(e.Session)
+			if signet.KindOf(err) == signet.NotFound {
+				// Not in the tables yet, it is as good as opened: its number was told to its
+				// host only. One that has ended Apply refuses.
+				session.Host, err = from.ID, nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if session.Host != from.ID {
+			return signet.Errorf(signet.NotPermitted, "take command", from.ID.String(), "the session is of %v", session.Host)
 		}
 		if !may(from, e.Command) {
 			return signet.Errorf(signet.NotPermitted, "take command", from.ID.String(), "a %T is not for a host of its roles: do it on one that mounts", e.Command)

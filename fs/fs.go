@@ -85,7 +85,7 @@ func New(c Config) *FS {
 	f.puts = newBudget(int64(f.limits.Puts) * chunk)
 	f.ahead = newBlocks(f.limits.Cache)
 	f.kernel.attach(NoKernel{})
-	f.shown.clock = f.clock
+	f.shown.begin(f.clock)
 	f.work.Go(f.writeBack)
 	return f
 }

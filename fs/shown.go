@@ -26,9 +26,10 @@ import (
 const shownFor = 5 * time.Second
 
 // recent remembers inodes for shownFor. It may take one for another (so more is
-// dropped than must be), but never forgets one early. The zero value is empty.
+// dropped than must be), but never forgets one early. The zero value is empty. Times are
+// counted from one moment, with the monotonic clock: setting the date forgets nothing.
 type recent struct {
-	at [1 << 15]atomic.Int64 // when one of these inodes was noted last: Unix time in ns
+	at [1 << 15]atomic.Int64 // when one of these inodes was noted last; 0: never
 }
 
 func (t *recent) slot(ino signet.Ino) *atomic.Int64 {
@@ -36,22 +37,28 @@ func (t *recent) slot(ino signet.Ino) *atomic.Int64 {
 	return &t.at[uint64(ino)*golden>>(64-15)]
 }
 
-func (t *recent) note(ino signet.Ino, now time.Time) { t.slot(ino).Store(now.UnixNano()) }
+func (t *recent) note(ino signet.Ino, now time.Duration) { t.slot(ino).Store(int64(now)) }
 
-func (t *recent) has(ino signet.Ino, now time.Time) bool {
+func (t *recent) has(ino signet.Ino, now time.Duration) bool {
 	at := t.slot(ino).Load()
-	return at != 0 && now.UnixNano()-at < int64(shownFor)
+	return at != 0 && now-time.Duration(at) < shownFor
 }
 
 // shown is what a mount remembers of inodes the kernel may be about to make.
 type shown struct {
 	clock  clock.Clock
+	began  time.Time
 	told   recent // in the answer to a LOOKUP
 	missed recent // changed, and the kernel did not have them yet
 }
 
+func (s *shown) begin(c clock.Clock) { s.clock, s.began = c, c.Now() }
+
+// now is never 0.
+func (s *shown) now() time.Duration { return 1 + s.clock.Now().Sub(s.began) }
+
 // tell is called inside the gate for an inode in an answer that has a lifetime.
-func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.clock.Now()) }
+func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.now()) }
 
 // drop makes the kernel forget the attributes of an inode. It returns false if the
 // kernel may be about to make the inode with the old ones.
@@ -59,7 +66,7 @@ func (s *shown) drop(k Kernel, ino signet.Ino) bool {
 	if k.DropAttr(ino) {
 		return true
 	}
-	now := s.clock.Now()
+	now := s.now()
 	if !s.told.has(ino, now) {
 		return true
 	}
@@ -69,7 +76,7 @@ func (s *shown) drop(k Kernel, ino signet.Ino) bool {
 
 // opened is called when the kernel opens an inode, so that it has it.
 func (s *shown) opened(k Kernel, ino signet.Ino) {
-	if s.missed.has(ino, s.clock.Now()) {
+	if s.missed.has(ino, s.now()) {
 		k.DropAttr(ino)
 	}
 }

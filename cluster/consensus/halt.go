@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"io"
+	"os"
 	"path"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -77,9 +78,10 @@ func (n *Node) keepHalted(why error) error {
 // readHalted looks whether an earlier process of this host was halted for good.
 func (n *Node) readHalted() error {
 	name := path.Join(n.config.Dir, haltedFile)
-	if _, err := n.config.FS.Stat(name); err != nil {
+	if _, err := n.config.FS.Stat(name); errors.Is(err, os.ErrNotExist) {
 		return nil // the usual case
 	}
+	// Whatever else is wrong with the file: it is there, or may be.
 	text := "it was found wrong before"
 	if f, err := n.config.FS.Open(name); err == nil {
 		b, _ := io.ReadAll(io.LimitReader(f, maxHaltedText))
