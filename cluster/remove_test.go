@@ -176,3 +176,30 @@ func TestOneHostCannotTalkOthersOut(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Nobody hands in commands of another host's session, whatever stands beside them.
+func TestAdmitSessions(t *testing.T) {
+	b := newBench(t, 2)
+	n := b.hosts[0]
+	b.until("sessions", func() bool { return n.log.Session() != 0 && b.hosts[1].log.Session() != 0 })
+	other := member.Host{ID: b.hosts[1].ID(), Mounts: true}
+	if err := b.create(b.ctx(), 0, "f"); err != nil { // so that the session is in the tables
+		t.Fatal(err)
+	}
+	envelope := func(s signet.SessionID) []byte {
+		e, err := meta.EncodeEnvelope(&meta.Envelope{Group: signet.DefaultVolume, Session: s, Request: 1, Lowest: 1, Command: &signet.Remove{Parent: signet.RootIno, Name: []byte("f")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	none, unknown, own, foreign := envelope(0), envelope(1<<40), envelope(b.hosts[1].log.Session()), envelope(n.log.Session())
+	if err := n.admit(other, [][]byte{none, own, own, unknown, unknown, none}); err != nil {
+		t.Error(err)
+	}
+	for _, batch := range [][][]byte{{foreign}, {own, foreign}, {unknown, foreign}, {foreign, own}} {
+		if err := n.admit(other, batch); signet.KindOf(err) != signet.NotPermitted {
+			t.Errorf("a command of another host's session was taken: %v", err)
+		}
+	}
+}
