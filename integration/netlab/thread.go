@@ -86,30 +86,20 @@ func ownMounts() error {
 	if err != unix.EINVAL {
 		return err
 	}
-	// Our root is no mount point: the test runs in a chroot. Step out of it for a moment.
+	// Our root is no mount point: the test runs in a chroot. Entering the namespace that we
+	// are in leads to its own root; make everything private from there and come back.
 	root, err := os.Open("/")
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	inner, err := os.MkdirTemp("", "")
+	ns, err := os.Open("/proc/thread-self/ns/mnt")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(inner)
-	if err := unix.Chroot(inner); err != nil { // now the current directory lies outside the root
-		return err
-	}
-	if err := unix.Fchdir(int(root.Fd())); err != nil {
-		return err
-	}
-	for range 100 { // levels; at the top it stays where it is
-		if err := unix.Chdir(".."); err != nil {
-			return err
-		}
-	}
-	if err := unix.Chroot("."); err != nil {
-		return err
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("enter mount namespace: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)

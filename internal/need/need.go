@@ -73,10 +73,11 @@ func skip(t testing.TB, why string) {
 // mounts does not show outside. The test must run as root.
 func OwnMounts(t testing.TB) []string {
 	t.Helper()
-	Program(t, "unshare", "mount")
-	// In a chroot the root directory is no mount, so unshare cannot make everything
-	// private; /dev, over which tests mount things, can be. Copies of other tests' mounts
-	// would keep those alive when they are unmounted.
+	Program(t, "unshare", "nsenter", "mount", "umount")
+	// In a chroot the root directory is no mount, so unshare cannot make everything private
+	// from there; entering the namespace that one is in leads to its own root, from where
+	// mount can. Then what is mounted or unmounted here does not show outside. Copies of
+	// other tests' mounts are dropped: they would keep those alive when they are unmounted.
 	return []string{"unshare", "--mount", "--propagation", "unchanged", "sh", "-euc",
-		`if mount --make-rprivate / 2>/dev/null; then umount -l -a -t fuse.signet; else mount --make-rprivate /dev; fi; exec "$@"`, "sh"}
+		`mount --make-rprivate / 2>/dev/null || nsenter --mount=/proc/self/ns/mnt mount --make-rprivate /; umount -l -a -t fuse.signet; exec "$@"`, "sh"}
 }
