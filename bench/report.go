@@ -169,7 +169,14 @@ func (f *figure) best(v []float64) float64 {
 	return slices.Min(v)
 }
 
-func median(v []float64) float64 { return percentile(v, 50) }
+// median returns the middle value, or what lies half-way between the two middle ones.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(v))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
 
 // percentile returns the smallest value that p per cent do not exceed.
 func percentile(v []float64, p int) float64 {

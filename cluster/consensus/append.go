@@ -2,9 +2,13 @@ package consensus
 
 import (
 	"math"
+	"slices"
 	"sync"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/signetfs/signet/internal/clock"
 )
 
 // work is a queue between two loops. What is in it is bounded by the library: uncommitted
@@ -89,9 +93,33 @@ func (n *Node) appendAll(msgs []*raftpb.Message) error {
 	}
 	n.step("log.appended")
 	for _, m := range msgs {
-		n.driver.respond(m.GetResponses())
+		n.driver.respond(slices.DeleteFunc(m.GetResponses(), n.told.again))
 	}
 	return nil
+}
+
+// told is the newest that this host confirmed to a leader. The library answers each
+// message that only brings a commit index, too, by saying once more what is in the log;
+// that would be a sixth of all messages.
+type told struct {
+	clock clock.Clock
+	every time.Duration // it is said again after that, since what was said may be lost
+	at    time.Time
+	what  struct{ to, term, index uint64 }
+}
+
+// again says whether the message says what was said a moment ago.
+func (t *told) again(m *raftpb.Message) bool {
+	if m.GetType() != raftpb.MsgAppResp || m.GetReject() {
+		return false
+	}
+	now, what := t.clock.Now(), t.what
+	what.to, what.term, what.index = m.GetTo(), m.GetTerm(), m.GetIndex()
+	if what == t.what && now.Sub(t.at) < t.every {
+		return true
+	}
+	t.at, t.what = now, what
+	return false
 }
 
 // mustSync says whether any of the messages holds what must survive a crash before it

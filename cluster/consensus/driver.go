@@ -50,7 +50,6 @@ type driver struct {
 	lead     leadership
 	held     []*proposal // commands that wait for the entry that is on its way
 	tail     uint64      // index of the last entry that was appended here
-	commit   uint64
 
 	mu    sync.Mutex // guards what follows
 	queue []func()
@@ -166,18 +165,22 @@ func (d *driver) run() {
 			f()
 		}
 		d.held = append(d.held, props...)
-		d.ready()
+		// Before the library is asked what to send, so that the next entry and the news that
+		// the last one is committed go out together.
 		for len(d.held) > 0 && !d.flying() {
 			d.proposeHeld()
 			d.ready()
 		}
+		d.ready()
 	}
 }
 
 // flying says whether an entry of this leader is not committed yet. Until it is, further
 // commands wait and then share one: an entry costs every host the same dozen messages
 // and wake-ups, whether it holds one command or a hundred.
-func (d *driver) flying() bool { return d.lead.self && d.commit < d.tail }
+func (d *driver) flying() bool {
+	return d.lead.self && d.raw.BasicStatus().GetCommit() < d.tail
+}
 
 // proposeHeld puts as many of the held proposals into one entry as the bound allows.
 func (d *driver) proposeHeld() {
@@ -244,7 +247,6 @@ func (d *driver) ready() {
 		if n := len(rd.Entries); n > 0 {
 			d.tail = rd.Entries[n-1].GetIndex()
 		}
-		d.commit = d.raw.BasicStatus().GetCommit()
 		d.confirm(rd.ReadStates)
 		out := map[signet.HostID][][]byte{}
 		for _, m := range rd.Messages {

@@ -75,7 +75,7 @@ func openLog(fs vfs.FS, dir string, logger pebble.Logger) (*Log, error) {
 	}
 	opts := &pebble.Options{
 		FS:                          fs,
-		FormatMajorVersion:          pebble.FormatNewest,
+		FormatMajorVersion:          pebble.FormatTableFormatV6, // pinned: a newer library does not change it by itself
 		MemTableSize:                8 << 20,
 		MemTableStopWritesThreshold: 4,
 		CacheSize:                   1 << 20, // entries are read from tail; the rest is for catching up
@@ -153,11 +153,16 @@ func (l *Log) committedTo(index uint64) {
 func (l *Log) Close() error { return l.db.Close() }
 
 // append writes the entries, the vote and the term of m and makes them durable if
-// they must be. Entries replace whatever stood at their index and after.
+// they must be. Entries replace whatever stood at their index and after. A commit index
+// that comes alone is only kept in memory: it is learned again.
 func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool) error {
+	l.mu.Lock()
+	last := l.last
+	voted := hard.GetTerm() != l.hard.GetTerm() || hard.GetVote() != l.hard.GetVote()
+	l.mu.Unlock()
 	b := l.db.NewBatch()
 	defer b.Close()
-	if !raft.IsEmptyHardState(hard) {
+	if !raft.IsEmptyHardState(hard) && (voted || len(entries) > 0) {
 		v, err := proto.Marshal(hard)
 		if err != nil {
 			return err
@@ -166,9 +171,6 @@ func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool)
 			return err
 		}
 	}
-	l.mu.Lock()
-	last := l.last
-	l.mu.Unlock()
 	if len(entries) > 0 {
 		first := entries[0].GetIndex()
 		if first <= last { // a new leader's entries replace ours
@@ -197,8 +199,10 @@ func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool)
 			}
 		}
 	}
-	if err := b.Commit(o); err != nil {
-		return signet.Wrap("append to log", "", err)
+	if !b.Empty() {
+		if err := b.Commit(o); err != nil {
+			return signet.Wrap("append to log", "", err)
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

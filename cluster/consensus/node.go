@@ -86,6 +86,7 @@ type Node struct {
 	reopen  chan struct{}
 	askNow  chan struct{}
 	voted   struct{ term, vote uint64 } // what the log holds; the append loop's
+	told    told                        // the append loop's
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -231,6 +232,7 @@ func (n *Node) reconcile(state *meta.State) error {
 	n.acked = at
 	n.hostsMayHaveChanged()
 	n.voted.term, n.voted.vote = n.log.hard.GetTerm(), n.log.hard.GetVote()
+	n.told.clock, n.told.every = n.clock, n.times.Tick
 	return nil
 }
 
