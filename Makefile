@@ -62,10 +62,13 @@ demo-stop: ## stop them and unmount
 deps: ## install the Debian packages that the tests need (root)
 	@scripts/deps.sh install
 
-install: build ## bin/signet to PREFIX/bin, and SBINDIR/mount.signet for mount(8)
+# Needs no Go, which the PATH of sudo seldom has: make builds, sudo make install installs.
+install: ## what make has built: PREFIX/bin/signet, and links to it in SBINDIR for mount(8)
+	@[ -x bin/signet ] || { echo 'There is no bin/signet to install: run make first.' >&2; exit 1; }
 	install -D -m 0755 bin/signet '$(DESTDIR)$(PREFIX)/bin/signet'
 	install -d '$(DESTDIR)$(SBINDIR)'
 	ln -sf '$(PREFIX)/bin/signet' '$(DESTDIR)$(SBINDIR)/mount.signet'
+	ln -sf '$(PREFIX)/bin/signet' '$(DESTDIR)$(SBINDIR)/mount.fuse.signet'
 
 clean: ## what was built
 	rm -rf bin

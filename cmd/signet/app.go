@@ -7,10 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/signetfs/signet/cluster"
 	"github.com/signetfs/signet/cmd/signet/internal/control"
@@ -82,8 +85,20 @@ func defaultState() string {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "signet")
 	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return filepath.Join(home, ".local", "state", "signet")
+	if dir := home(); dir != "" {
+		return filepath.Join(dir, ".local", "state", "signet")
+	}
+	return ""
+}
+
+// home returns this user's home directory. mount(8) takes HOME away before it calls a helper
+// for an ordinary user, and mount.fuse3 then says /root: what is no use is looked up.
+func home() string {
+	if dir := os.Getenv("HOME"); filepath.IsAbs(dir) && unix.Access(dir, unix.X_OK) == nil {
+		return dir
+	}
+	if u, err := user.LookupId(strconv.Itoa(os.Geteuid())); err == nil && filepath.IsAbs(u.HomeDir) {
+		return u.HomeDir
 	}
 	return ""
 }
@@ -103,7 +118,7 @@ func stateDir(c *cli.Context) (string, error) {
 	dir := lookup(c, "state").String("state")
 	if dir == "" {
 		if dir = defaultState(); dir == "" {
-			return "", usage("neither HOME nor XDG_STATE_HOME is set: name the state directory with --state")
+			return "", usage("neither HOME nor XDG_STATE_HOME is set, and the user database knows no home directory: name the state directory with --state")
 		}
 	}
 	return filepath.Abs(dir)

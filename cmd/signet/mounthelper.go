@@ -86,7 +86,9 @@ func (h *helperCall) where(o *mountOptions) (state, cluster string, err error) {
 		return "", "", fmt.Errorf("the source is CLUSTER:/ or an absolute state directory, not %q", h.source)
 	}
 	if state == "" {
-		state = defaultState()
+		if state = defaultState(); state == "" {
+			return "", "", fmt.Errorf("this user has no home directory: name the state directory with -o state=DIR")
+		}
 	}
 	return filepath.Clean(state), cluster, nil
 }

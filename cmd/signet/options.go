@@ -42,6 +42,8 @@ func parseOptions(lists []string) (*mountOptions, error) {
 				return nil, fmt.Errorf("cutoff is stale (without a majority reads show an older state) or eio (they fail), not %q", value)
 			case name == "state" && strings.HasPrefix(value, "/"):
 				o.state = value
+			case w == "remount":
+				return nil, fmt.Errorf("a mount cannot be changed (remount): unmount it, and mount it again with the options that it is to have")
 			case w == "", passedOver[name], strings.HasPrefix(w, "x-"), strings.HasPrefix(w, "X-"):
 			default:
 				return nil, fmt.Errorf("there is no option %q: there are ro, nosuid, nodev, noexec, noatime, nodiratime, sync, dirsync, allow_other, cutoff=stale|eio, state=DIR", w)

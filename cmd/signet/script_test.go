@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"signet": main, "mount.signet": main})
+	testscript.Main(m, map[string]func(){"signet": main, "mount.signet": main, "mount.fuse.signet": main})
 }
 
 // The scripts run real processes on loopback ports.
@@ -41,13 +41,7 @@ func TestScriptsAsOrdinaryUser(t *testing.T) {
 	need.Root(t)
 	need.FUSE(t)
 	need.Program(t, "fusermount3", "setpriv", "mount")
-	dir := t.TempDir()
-	// Every directory above has to let the user through.
-	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := openDir(t)
 	home := filepath.Join(dir, "home")
 	if err := os.Mkdir(home, 0o777); err != nil {
 		t.Fatal(err)
@@ -101,6 +95,7 @@ func params(dir string) testscript.Params {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "xdg"))
+			e.Setenv("FSTAB", os.Getenv("FSTAB")) // of TestMountCommand; elsewhere nobody may write to one
 			e.Defer(func() {
 				stopAll(e.WorkDir)
 				if f, ok := e.T().(interface{ Failed() bool }); ok && f.Failed() {

@@ -74,6 +74,7 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 	}
 	d.changing.Lock()
 	defer d.changing.Unlock()
+	d.awaitEnds(ctx)
 	if err := d.roomFor(a.Mountpoint); err != nil {
 		return nil, err
 	}
@@ -177,6 +178,26 @@ func (d *Daemon) clusterName() (string, error) {
 		_, err = r.Attr(signet.RootIno)
 	}
 	return c.Name, err
+}
+
+// awaitEnds gives mounts that umount(8) took off their directories the moment they need to
+// end: who unmounts here and mounts there should not have to know about it.
+func (d *Daemon) awaitEnds(ctx context.Context) {
+	for _, m := range d.mountList() {
+		if at, _, err := fuse.At(m.mount.Path()); err != nil || at == m.mount.Path() {
+			continue
+		}
+		select {
+		case <-m.mount.Done():
+			select {
+			case <-m.gone: // after syncPatience at the latest
+			case <-ctx.Done():
+			}
+		case <-time.After(lazyPatience):
+			m.off.Store(true)
+		case <-ctx.Done():
+		}
+	}
 }
 
 // roomFor refuses a second mount: the change feed knows writes of this host as those of
