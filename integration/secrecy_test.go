@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,18 +67,25 @@ func (f found) searchFiles(t *testing.T, dir string, needles []needle) (bytesSee
 			return err
 		}
 		f.search("name "+path, []byte(d.Name()), needles)
-		if !d.Type().IsRegular() {
-			return nil
+		if d.Type().IsRegular() {
+			bytesSeen += f.searchFile(t, path, needles)
 		}
-		b, err := os.ReadFile(path)
-		f.search(path, b, needles)
-		bytesSeen += len(b)
-		return err
+		return nil
 	})
 	if err != nil {
 		t.Error(err)
 	}
 	return bytesSeen
+}
+
+func (f found) searchFile(t *testing.T, path string, needles []needle) (bytesSeen int) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+	}
+	f.search(path, b, needles)
+	return len(b)
 }
 
 // databases returns the databases below dir.
@@ -116,7 +124,8 @@ func openDatabase(t *testing.T, dir string) *pebble.DB {
 	version = d.FormatMajorVersion
 	m := *pebble.DefaultMerger // concatenates
 	m.Name = merger
-	db, err := pebble.Open(dir, &pebble.Options{FormatMajorVersion: version, Merger: &m, Logger: quiet{}})
+	// No log of its own: what is planted is to be in tables only.
+	db, err := pebble.Open(dir, &pebble.Options{FormatMajorVersion: version, Merger: &m, Logger: quiet{}, DisableWAL: true})
 	if err != nil {
 		t.Fatalf("%s: %v", dir, err)
 	}
@@ -129,10 +138,22 @@ func (quiet) Infof(string, ...any)              {}
 func (quiet) Errorf(string, ...any)             {}
 func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// searchDatabase looks through all keys and values of a database, which its tables may
-// hold compressed.
-func (f found) searchDatabase(t *testing.T, db *pebble.DB, dir string, needles []needle) (rows int) {
+// searchDatabase looks through all keys and values of a database, as its engine reads
+// them. It plants the control in a row that a table holds compressed, so that it is in
+// none of the files as it stands.
+func (f found) searchDatabase(t *testing.T, dir, control string, needles []needle) (rows int) {
 	t.Helper()
+	db := openDatabase(t, dir)
+	// Its halves, each often, and then both together: the whole is two references to what
+	// stands before. What follows keeps it from the end, which is never compressed.
+	one, two := control[:len(control)/2], control[len(control)/2:]
+	apart := strings.Repeat(one+"-"+two+"-", 64)
+	if err := db.Set([]byte("\xffplanted"), []byte(apart+control+"-"+apart), pebble.NoSync); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	it, err := db.NewIter(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -142,8 +163,17 @@ func (f found) searchDatabase(t *testing.T, db *pebble.DB, dir string, needles [
 		f.search("value in "+dir, it.Value(), needles)
 		rows++
 	}
-	if err := it.Close(); err != nil {
+	if err := errors.Join(it.Close(), db.Close()); err != nil {
 		t.Errorf("%s: %v", dir, err)
+	}
+	whole, halves := textNeedle("whole", control), textNeedle("half", one)
+	raw := found{}
+	tables, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
+	for _, table := range tables {
+		raw.searchFile(t, table, []needle{whole, halves})
+	}
+	if len(raw[whole.name]) > 0 || len(raw[halves.name]) == 0 {
+		t.Errorf("the control in %s is not compressed, or in no table: whole in %q, half in %q", dir, raw[whole.name], raw[halves.name])
 	}
 	return rows
 }
@@ -167,10 +197,14 @@ func secretsOf(t *testing.T, k *crypto.Keyring) []needle {
 	return out
 }
 
-// openVolume opens the volume's keys as a host does that holds them.
+// openVolume opens the volume's keys as a host does that holds them. It returns nil if
+// there is nothing that the host could open.
 func openVolume(t *testing.T, state string) *crypto.Keyring {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(state, "seal.key"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +241,9 @@ func openVolume(t *testing.T, state string) *crypto.Keyring {
 			return k
 		}
 	}
-	t.Fatalf("none of %d slots is for this host", len(slots))
+	if len(slots) == 0 {
+		t.Fatalf("there are no slots in %s", state)
+	}
 	return nil
 }
 
@@ -216,15 +252,15 @@ func mark(what string) string {
 	return what + "." + strings.ToLower(rand.Text())
 }
 
-// writeMarked makes one of everything that programs can hide something in, on all hosts,
-// and returns what they hid.
-func writeMarked(r *ring.Ring) (needles []needle) {
+// writeMarked makes one of everything that programs can hide something in, on each of the
+// hosts, and returns what they hid.
+func writeMarked(hosts ...*ring.Host) (needles []needle) {
 	m := func(what string) string {
 		s := mark(what)
 		needles = append(needles, textNeedle(what, s))
 		return s
 	}
-	for i, h := range r.Hosts() {
+	for i, h := range hosts {
 		dir := "/" + m(fmt.Sprintf("directory%d", i))
 		h.Mkdir(dir)
 		file := dir + "/" + m(fmt.Sprintf("file%d", i))
@@ -241,87 +277,161 @@ func writeMarked(r *ring.Ring) (needles []needle) {
 		_, _ = h.Do(ring.Call{Op: ring.OpStat, Path: dir + "/" + m(fmt.Sprintf("missing%d", i))})
 		_, _ = h.Do(ring.Call{Op: ring.OpMkdir, Path: dir + "/" + m(fmt.Sprintf("refused%d", i)) + "/x"})
 	}
-	for _, h := range r.Hosts() { // and everything crosses the network
+	for _, h := range hosts { // and everything is read
 		h.Run(time.Minute, "sh", "-c", "cat */small */large >/dev/null; find . >/dev/null")
 	}
 	return needles
 }
 
 // TestSecrecy looks for what programs wrote, and for the keys, in all that a host keeps,
-// logs, and sends under TLS, and shows that it would find it there.
+// logs, and sends under TLS, whether it holds the volume's key or not. It shows for each
+// place that it would find it there.
 func TestSecrecy(t *testing.T) {
 	passphrase, hostName := mark("passphrase"), mark("hostname")
 	file := filepath.Join(t.TempDir(), "passphrase")
 	if err := os.WriteFile(file, []byte(passphrase+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	frames := t.TempDir()
+	frames := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	r := ring.StartWith(t, ring.Config{
-		Hosts: 3, Init: []string{"--passphrase-file", file, "--name", hostName},
-		Env: []string{"SIGNET_TAP=" + frames, shortLog},
+		Hosts: 3, NoKey: []int{2}, Verbose: true, Names: []string{hostName + "-0", hostName + "-1", hostName + "-2"},
+		Init:  []string{"--passphrase-file", file},
+		Env:   []string{shortLog},
+		EnvOf: func(i int) []string { return []string{"SIGNET_TAP=" + frames[i]} },
 	})
-	needles := writeMarked(r)
-	// A host that was away gets a snapshot.
-	r.Host(2).Kill()
-	for range 100 {
-		r.Host(0).Write("/x", "x")
+	needles := writeMarked(r.Host(0), r.Host(1))
+	for _, i := range []int{2, 1} { // who was away gets a snapshot
+		r.Host(i).Kill()
+		for range 100 {
+			r.Host(0).Write("/x", "x")
+		}
+		r.Host(i).Boot()
+		r.WantVoters(3)
 	}
-	r.Host(2).Boot()
 	r.WantWhole()
 	token, err := member.ParseToken(r.Init.JoinToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := []needle{keyNeedle("secret of the join token", token.Secret[:])}
+	secret := keyNeedle("secret of the join token", token.Secret[:])
 	needles = append(needles, textNeedle("passphrase", passphrase), textNeedle("join token", r.Init.JoinToken), textNeedle("recovery key", r.Init.Recovery),
 		textNeedle("recovery key without dashes", strings.ReplaceAll(r.Init.Recovery, "-", "")))
-	control := textNeedle("control", mark("control"))
 	for _, h := range r.Hosts() {
-		wantNothingInProcess(t, h, needles)
+		wantNothingInProcess(t, h, append(needles, secret))
+	}
+	needles = append(needles, inBackground(r.Host(1))...)
+	for _, h := range r.Hosts() {
 		h.Must("daemon", "--stop")
 	}
 	needles = append(needles, secretsOf(t, openVolume(t, r.Host(1).State()))...)
+	if k := openVolume(t, r.Host(2).State()); k != nil {
+		t.Errorf("%s joined without the key, and has it", r.Host(2).Name())
+	}
 
 	got := found{}
-	looked := slices.Concat(needles, []needle{control})
 	for _, h := range r.Hosts() {
-		// The control, in each kind of place. The Pebble row is one that tables compress.
-		plant(t, filepath.Join(h.State(), "planted"), "prefix"+string(control.forms[0])+"suffix")
-		plant(t, filepath.Join(h.State(), "log"), "time=now msg="+string(control.forms[0])+"\n")
-		rows, dbs := 0, databases(t, h.State())
-		if len(dbs) < 3 {
-			t.Errorf("%s has only the databases %q", h.Name(), dbs)
-		}
-		for _, dir := range dbs {
-			db := openDatabase(t, dir)
-			if err := db.Set([]byte("\xffplanted"), control.forms[0], pebble.Sync); err != nil {
-				t.Fatal(err)
-			}
-			before := len(got[control.name])
-			rows += got.searchDatabase(t, db, dir, slices.Concat(looked, secret))
-			if len(got[control.name]) != before+1 {
-				t.Errorf("the control in %s was not found", dir)
-			}
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		before := len(got[control.name])
-		size := got.searchFiles(t, h.State(), slices.Concat(looked, secret))
-		if n := len(got[control.name]) - before; n < 2+len(dbs) { // WALs hold it raw
-			t.Errorf("the control was found in %d files of %s", n, h.Name())
-		}
-		size += got.searchFiles(t, filepath.Join(h.Lab().Dir(), "log"), slices.Concat(looked, secret))
-		t.Logf("%s: %d rows of %d databases, %d KiB of files", h.Name(), rows, len(dbs), size>>10)
+		got.searchHost(t, h, append(needles, secret))
 	}
-	delete(got, control.name)
-	searchFrames(t, got, frames, needles, secret, textNeedle("host name", hostName))
+	carried := 0
+	for i, dir := range frames {
+		carried += got.searchFrames(t, r.Host(i), dir, needles, secret, textNeedle("host name", hostName))
+	}
+	if carried != 2 {
+		t.Errorf("two hosts joined, and the secret of their token was seen in %d streams", carried)
+	}
 	for name, places := range got {
 		t.Errorf("%s is in the open in %d places: %q", name, len(places), places[:min(len(places), 8)])
 	}
 }
 
-func plant(t *testing.T, path, text string) {
+// inBackground has a host's daemon run as most do, in the background and with a log in
+// the state directory, and has programs work on its mount.
+func inBackground(h *ring.Host) []needle {
+	h.Must("daemon", "--stop")
+	h.Must("mount", h.Mountpoint())
+	return writeMarked(h)
+}
+
+// searchHost looks through the state directory, the databases and the logs of a host that
+// does not run. In each place it plants a control first, which it must find.
+func (f found) searchHost(t *testing.T, h *ring.Host, needles []needle) {
+	t.Helper()
+	control := textNeedle("control", mark("control"))
+	text, looked := string(control.forms[0]), slices.Concat(needles, []needle{control})
+	in := found{}
+	// wantControl wants the control in exactly these places, of those searched since.
+	wantControl := func(what string, places []string) {
+		t.Helper()
+		got := slices.Sorted(slices.Values(in[control.name]))
+		slices.Sort(places)
+		if !slices.Equal(got, places) {
+			t.Errorf("%s: the control was planted in %s %q, and found in %q", h.Name(), what, places, got)
+		}
+		delete(in, control.name)
+	}
+
+	rows, dbs, values := 0, databases(t, h.State()), []string{}
+	for _, dir := range dbs {
+		n := in.searchDatabase(t, dir, text, looked)
+		if n < 10 {
+			t.Errorf("%s: %d rows of %s are not all that it holds", h.Name(), n, dir)
+		}
+		rows += n
+		values = append(values, "value in "+dir)
+	}
+	if len(dbs) < 3 { // log, tables, objects
+		t.Errorf("%s has only the databases %q", h.Name(), dbs)
+	}
+	wantControl("databases", values)
+
+	var planted []string
+	for _, dir := range directories(t, h.State()) {
+		planted = append(planted, plant(t, filepath.Join(dir, "planted"), "prefix"+text+"suffix"))
+	}
+	size := in.searchFiles(t, h.State(), looked)
+	if size < 10<<20 { // the objects alone are more
+		t.Errorf("%s: %d KiB are not all of its files", h.Name(), size>>10)
+	}
+	wantControl("directories", planted)
+
+	logs, logged := h.Logs(), 0
+	planted = nil
+	for _, path := range logs {
+		b, err := os.ReadFile(path)
+		if err != nil || bytes.Count(b, []byte("\ntime=")) < 2 {
+			t.Errorf("%s: %s is not the log of a daemon that ran: %v %.200q", h.Name(), path, err, b)
+		}
+		planted = append(planted, plant(t, path, "time=now level=INFO msg="+text+"\n"))
+		logged += in.searchFile(t, path, looked)
+	}
+	wantControl("logs", planted)
+	if logged < 2<<10 { // they log all that they can
+		t.Errorf("%s: %d KiB are not all that its daemons logged", h.Name(), logged>>10)
+	}
+	in.searchFiles(t, filepath.Join(h.Lab().Dir(), "log"), needles) // what its programs said
+	for name, places := range in {
+		f[name] = append(f[name], places...)
+	}
+	t.Logf("%s: %d rows of %d databases, %d KiB of files, %d KiB of %d logs", h.Name(), rows, len(dbs), size>>10, logged>>10, len(logs))
+}
+
+// directories returns dir and all directories below it.
+func directories(t *testing.T, dir string) (dirs []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return dirs
+}
+
+// plant appends a text to a file, and returns the file's path.
+func plant(t *testing.T, path, text string) string {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -333,36 +443,37 @@ func plant(t *testing.T, path, text string) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
-// searchFrames looks through what the hosts received. The control there is a host's name,
-// which is no secret. The secret of a join token does cross the network, once, from who
-// joins to the host whose key the token names, and nowhere else.
-func searchFrames(t *testing.T, got found, dir string, needles, secret []needle, control needle) {
+// searchFrames looks through what a host received, and returns in how many streams it saw
+// the secret of a join token. The control there is the hosts' name, which is no secret.
+// The secret of a join token does cross the network, once, from who joins to the host
+// whose key the token names, and nowhere else.
+func (f found) searchFrames(t *testing.T, h *ring.Host, dir string, needles []needle, secret, control needle) int {
 	t.Helper()
 	in := found{}
-	size := in.searchFiles(t, dir, slices.Concat(needles, secret, []needle{control}))
+	size := in.searchFiles(t, dir, slices.Concat(needles, []needle{secret, control}))
 	streams, err := os.ReadDir(dir)
-	if err != nil || len(streams) < 10 || size < 12<<20 {
-		t.Errorf("%d KiB of %d streams are not all that was said: %v", size>>10, len(streams), err)
+	if err != nil || len(streams) < 4 || size < 5<<20 {
+		t.Errorf("%s: %d KiB of %d streams are not all that it was told: %v", h.Name(), size>>10, len(streams), err)
 	}
-	t.Logf("%d KiB of %d streams", size>>10, len(streams))
+	t.Logf("%s: %d KiB of %d streams", h.Name(), size>>10, len(streams))
 	if len(in[control.name]) == 0 {
-		t.Errorf("a host's name was not seen in any frame")
+		t.Errorf("%s: a host's name was not seen in any frame", h.Name())
 	}
 	delete(in, control.name)
-	for _, path := range in[secret[0].name] {
+	joins := in[secret.name]
+	for _, path := range joins {
 		if st, err := os.Stat(path); err != nil || st.Size() > 2<<10 { // its hello and its call
-			t.Errorf("%s is in %s, which is no join: %d bytes, %v", secret[0].name, path, st.Size(), err)
+			t.Errorf("%s is in %s, which is no join: %d bytes, %v", secret.name, path, st.Size(), err)
 		}
 	}
-	if n := len(in[secret[0].name]); n != 2 {
-		t.Errorf("two hosts joined, and %s was seen in %d streams", secret[0].name, n)
-	}
-	delete(in, secret[0].name)
+	delete(in, secret.name)
 	for name, places := range in {
-		got[name] = append(got[name], places...)
+		f[name] = append(f[name], places...)
 	}
+	return len(joins)
 }
 
 // wantNothingInProcess looks through a daemon's command line and environment.

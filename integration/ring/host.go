@@ -16,6 +16,9 @@ import (
 	"github.com/signetfs/signet/integration/netlab"
 )
 
+// daemonName is what the logs of daemons are called.
+const daemonName = "daemon"
+
 // Host is one host of a ring.
 type Host struct {
 	ring  *Ring
@@ -67,7 +70,11 @@ func (h *Host) SignetIn(state, stdin, name string, args ...string) (string, erro
 
 // env is the environment of this host's daemon and commands.
 func (h *Host) env(more ...string) []string {
-	return slices.Concat(raceEnv, h.ring.config.Env, more)
+	own := []string(nil)
+	if f := h.ring.config.EnvOf; f != nil {
+		own = f(h.index)
+	}
+	return slices.Concat(raceEnv, h.ring.config.Env, own, more)
 }
 
 // Must runs a command of signet that must succeed.
@@ -104,7 +111,11 @@ func (h *Host) Try(bound time.Duration, args ...string) (string, error) {
 // StartDaemon starts the daemon, with additional environment, and returns when it serves
 // its control socket. It fails if the daemon ends first.
 func (h *Host) StartDaemon(env ...string) error {
-	p := h.lab.Start("daemon", netlab.Cmd{Args: []string{h.ring.bin, "daemon", "--state", h.State()}, Env: h.env(env...)})
+	args := []string{h.ring.bin, "daemon", "--state", h.State()}
+	if h.ring.config.Verbose {
+		args = append(args, "--verbose")
+	}
+	p := h.lab.Start(daemonName, netlab.Cmd{Args: args, Env: h.env(env...)})
 	h.mu.Lock()
 	h.daemon = p
 	h.mu.Unlock()
@@ -168,6 +179,21 @@ func (h *Host) newAgent() (*client, *netlab.Process, error) {
 		}
 	}
 	return nil, nil, errors.New("the agent does not answer")
+}
+
+// Logs returns the files to which this host's daemons logged: one for each that ran in
+// the foreground, and one for all that ran in the background.
+func (h *Host) Logs() []string {
+	names, _ := filepath.Glob(filepath.Join(h.lab.Dir(), "log", "*-"+daemonName))
+	if own := filepath.Join(h.State(), "log"); exists(own) {
+		names = append(names, own)
+	}
+	return names
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Kill ends every process of the host with SIGKILL, the daemon and the programs alike,

@@ -20,17 +20,27 @@ import (
 
 // Config says what a ring is to be like. The zero value of a field is the usual.
 type Config struct {
-	Hosts    int      // that are members and run when Start returns
-	Spare    int      // machines beside them that are no members yet
-	Mount    string   // options of mount -o
-	NoKey    []int    // hosts that join without the volume's key, and do not mount
-	Init     []string // additional arguments of signet init
-	Env      []string // additional environment of daemons and commands
-	Raced    bool     // the daemons have the race detector if the test has it: they are five times slower
-	Unsealed bool     // do not look for data races and panics in the logs: the test makes them
+	Hosts    int                     // that are members and run when Start returns
+	Spare    int                     // machines beside them that are no members yet
+	Mount    string                  // options of mount -o
+	NoKey    []int                   // hosts that join without the volume's key, and do not mount
+	Init     []string                // additional arguments of signet init
+	Names    []string                // of the hosts, if they are not to be host0, host1 and so on
+	Env      []string                // additional environment of daemons and commands
+	EnvOf    func(host int) []string // the same for one host; may be nil
+	Verbose  bool                    // the daemons log all that they can
+	Raced    bool                    // the daemons have the race detector if the test has it: they are five times slower
+	Unsealed bool                    // do not look for data races and panics in the logs: the test makes them
 }
 
 func (c *Config) noKey(i int) bool { return slices.Contains(c.NoKey, i) }
+
+func (c *Config) name(i int) string {
+	if i < len(c.Names) {
+		return c.Names[i]
+	}
+	return fmt.Sprintf("host%d", i)
+}
 
 // Ring is a cluster of hosts.
 type Ring struct {
@@ -77,7 +87,7 @@ func StartWith(t testing.TB, config Config) *Ring {
 	t.Cleanup(r.wantNoPanics)
 	began := time.Now()
 	first := r.hosts[0]
-	out := first.Must("init", append([]string{"--json", "--name", "host0", "--listen", first.Address()}, config.Init...)...)
+	out := first.Must("init", append([]string{"--json", "--name", config.name(0), "--listen", first.Address()}, config.Init...)...)
 	if err := json.Unmarshal([]byte(out), &r.Init); err != nil {
 		t.Fatalf("init printed %q: %v", out, err)
 	}
@@ -119,7 +129,7 @@ func voters(n int) int {
 
 // Join makes the host a member with a token. It does not start it.
 func (h *Host) Join(token string) error {
-	args := []string{"--name", fmt.Sprintf("host%d", h.index), "--listen", h.Address()}
+	args := []string{"--name", h.ring.config.name(h.index), "--listen", h.Address()}
 	if h.ring.config.noKey(h.index) {
 		args = append(args, "--no-key")
 	}
