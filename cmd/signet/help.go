@@ -41,10 +41,17 @@ To see how it is:      signet status
 'signet help COMMAND' tells more about a command. Flags stand before arguments. Every command
 takes --state DIR (which host of this machine, if there are several) and --json.`
 
+const helpHelp = `Tells what a command does, with examples and its flags. --help after a command does the same.
+
+Examples:
+   signet help mount
+   signet help token create`
+
 // helpCommand takes the place of the library's, which knows only one level of commands.
 func helpCommand() *cli.Command {
 	return &cli.Command{
 		Name: "help", Aliases: []string{"h"}, Usage: "tell more about a command", ArgsUsage: "[COMMAND]", HideHelp: true,
+		Description: helpHelp,
 		Action: action(0, 2, func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return cli.ShowAppHelp(c)

@@ -10,12 +10,28 @@ import (
 	"github.com/signetfs/signet/cmd/signet/internal/control"
 )
 
-const ringHelp = `Objects lie on a circle of arcs, each with owner hosts; every host knows the whole circle.
+const (
+	ringHelp = `Objects lie on a circle of arcs, each with owner hosts; every host knows the whole circle.
 
 Examples:
    signet ring show
    signet ring show --arcs
    signet ring locate /mnt/signet/report.pdf`
+
+	ringShowHelp = `Shows each host's share of the ring, and of the first arcs, or with --arcs of all, the owners,
+predecessor and successor.
+
+Examples:
+   signet ring show
+   signet ring show --arcs --json`
+
+	ringLocateHelp = `Shows on which hosts the pieces of a file on a mount of this machine lie. 'signet stat' shows the
+same, and how many hosts the file can lose.
+
+Examples:
+   signet ring locate /mnt/signet/report.pdf
+   signet ring locate --json /mnt/signet/report.pdf`
+)
 
 func ringCommand() *cli.Command {
 	return &cli.Command{
@@ -23,10 +39,14 @@ func ringCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "show", Usage: "the hosts' shares, and the arcs with their owners and neighbours",
-				Flags:  []cli.Flag{&cli.BoolFlag{Name: "arcs", Usage: "list every arc", DisableDefaultText: true}},
-				Action: action(0, 0, runRingShow),
+				Description: ringShowHelp,
+				Flags:       []cli.Flag{&cli.BoolFlag{Name: "arcs", Usage: "list every arc", DisableDefaultText: true}},
+				Action:      action(0, 0, runRingShow),
 			},
-			{Name: "locate", Usage: "which hosts keep a file's bytes", ArgsUsage: "PATH", Action: action(1, 1, runLocate)},
+			{
+				Name: "locate", Usage: "which hosts keep a file's bytes", ArgsUsage: "PATH", Description: ringLocateHelp,
+				Action: action(1, 1, runLocate),
+			},
 		},
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/signetfs/signet/cmd/signet/internal/daemon"
 )
 
-const tokenHelp = `A join token lets hosts join: it says where to find this host and who it is, and holds a secret
+const (
+	tokenHelp = `A join token lets hosts join: it says where to find this host and who it is, and holds a secret
 of which the cluster keeps only a digest. It expires, counts its uses, and can be revoked. It
 never holds the volume's key.
 
@@ -22,22 +23,50 @@ Examples:
    signet token create
    signet token create --uses 5 --expires 1h
    signet token ls
-   signet token revoke 3f9a`
+   signet token revoke 3f9a62c81d04`
+
+	tokenCreateHelp = `Prints a join token on standard output, and nothing else there. It can be asked for on any host
+that runs. It is for one host and a day unless told otherwise.
+
+Examples:
+   signet token create
+   signet token create --uses 5 --expires 1h
+   signet token create | ssh second signet join`
+
+	tokenListHelp = `Lists the tokens by their ids, with what is left of them. What a token says is not kept, so
+it cannot be shown again.
+
+Examples:
+   signet token ls
+   signet token ls --json`
+
+	tokenRevokeHelp = `Makes a token worthless from now on. Hosts that joined with it stay members. ID is what 'signet
+token ls' shows, or the beginning of it if no other begins so.
+
+Example:
+   signet token revoke 3f9a62c81d04`
+)
 
 func tokenCommand() *cli.Command {
 	return &cli.Command{
 		Name: "token", Usage: "join tokens", Description: tokenHelp,
 		Subcommands: []*cli.Command{
 			{
-				Name: "create", Usage: "make a join token and print it",
+				Name: "create", Usage: "make a join token and print it", Description: tokenCreateHelp,
 				Flags: []cli.Flag{
 					&cli.UintFlag{Name: "uses", Usage: "good for `N` hosts", Value: 1},
 					&cli.DurationFlag{Name: "expires", Usage: "good for this `TIME`, such as 30m or 24h", Value: daemon.TokenTime},
 				},
 				Action: action(0, 0, runTokenCreate),
 			},
-			{Name: "ls", Usage: "list the tokens that the cluster remembers, without their secrets", Action: action(0, 0, runTokenList)},
-			{Name: "revoke", Usage: "make a token worthless", ArgsUsage: "ID", Action: action(1, 1, runTokenRevoke)},
+			{
+				Name: "ls", Usage: "list the tokens that the cluster remembers, without their secrets", Description: tokenListHelp,
+				Action: action(0, 0, runTokenList),
+			},
+			{
+				Name: "revoke", Usage: "make a token worthless", ArgsUsage: "ID", Description: tokenRevokeHelp,
+				Action: action(1, 1, runTokenRevoke),
+			},
 		},
 	}
 }

@@ -48,7 +48,7 @@ func Init(ctx context.Context, c InitConfig) (out *control.Init, err error) {
 	}
 	defer func() { begun.done(err == nil) }()
 	// Before anything is written: the port is what fails most.
-	listener, err := listenTCP(c.Listen)
+	listener, err := listenTCP(c.Listen, true)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func Join(ctx context.Context, c JoinConfig) (out *control.Join, err error) {
 	}
 	known := false
 	defer func() { begun.done(err == nil || !known) }()
-	listener, err := listenTCP(c.Listen)
+	listener, err := listenTCP(c.Listen, true)
 	if err != nil {
 		known = true
 		return nil, err

@@ -72,5 +72,5 @@ func CheckKey(dir, path string) error {
 
 // errNoKey is what a host says that is to hold no key.
 func errNoKey() error {
-	return signet.Errorf(signet.NoKey, "open volume", "", "this host joined with --no-key: it stores sealed data and cannot open it. Mount on a host that holds the key, or give --passphrase-file or --recovery-key-file to mount here for as long as the daemon runs")
+	return signet.Errorf(signet.NoKey, "open volume", "", "this host joined with --no-key or --witness: it is to have no key, and cannot open the volume. Mount on a host that holds the key, or give --passphrase-file or --recovery-key-file to mount here for as long as the daemon runs")
 }

@@ -20,7 +20,7 @@ func problems(t *tables, s *control.Status, l consensus.Status, silent error) []
 		add(false, "removed", "run 'signet join' with a new state directory to make this machine a host again", "%v", l.Halted)
 		return out // what else is known here is old
 	case l.Halted != nil:
-		add(false, "diverged", "remove this host from the cluster, and join again with a new state directory", "%v", l.Halted)
+		add(false, "diverged", "let this machine join again with a new state directory ('signet join --state DIR'), and keep the old one for whoever looks for the cause; the old host stays in the list as one that is down, and others take its share and its vote", "%v", l.Halted)
 		return out
 	case l.Leader == 0:
 		add(false, "no_leader", "start the voters that are down, or see why they cannot reach each other: "+nameVoters(s.Hosts),
@@ -38,14 +38,16 @@ func problems(t *tables, s *control.Status, l consensus.Status, silent error) []
 		storing += count(joined && contains(h.Roles, "store"))
 		voting += count(h.Voter)
 		if h.Differs {
-			add(false, "host_differs", "look at the status and log of that host; if it has stopped, remove it and join it again with a new state directory",
+			add(false, "host_differs", "look at 'signet status' and the log there; if it has stopped, let that machine join again with a new state directory",
 				"the state of %s is not that of the leader; it gets no lease", hostName(h))
 		}
 		switch {
 		case h.State == "down" && h.Voter:
-			add(false, "voter_down", "start it; if it is gone for good, another host takes its vote by itself after a while", "%s does not answer, and it is a voter", hostName(h))
+			add(false, "voter_down", "start it; if it is gone for good, join another host, if there is none that does not vote yet: it takes the vote over by itself after a while", "%s does not answer, and it is a voter", hostName(h))
+		case h.State == "down" && t.owning[signet.HostID(h.ID)]:
+			add(false, "host_down", "start it; if it is gone for good, wait: after ten minutes the others take its share over", "%s does not answer", hostName(h))
 		case h.State == "down":
-			add(false, "host_down", "start it; if it is gone for good, remove it", "%s does not answer", hostName(h))
+			add(true, "host_gone", "start it if it is to take part again; if not, nothing has to be done", "%s does not answer; it has neither a vote nor a share of the objects", hostName(h))
 		case h.State == "joining":
 			add(true, "host_joining", "start it with 'signet daemon' or 'signet mount' if it does not run", "%s was admitted and has not caught up yet", hostName(h))
 		}

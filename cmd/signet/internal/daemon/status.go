@@ -30,8 +30,9 @@ type tables struct {
 	slots    []meta.Slot
 	counters meta.Counters
 	moving   []meta.Arc
-	thin     []meta.Arc // have fewer owners than there are hosts for: the ring is about to change
-	short    uint64     // objects
+	owning   map[signet.HostID]bool // hosts that own arcs
+	thin     []meta.Arc             // have fewer owners than there are hosts for: the ring is about to change
+	short    uint64                 // objects
 	lost     uint64
 	none     bool // nothing of the cluster is here yet
 }
@@ -58,7 +59,11 @@ func (d *Daemon) readTables() (*tables, error) {
 	}
 	if err == nil {
 		owners := t.owners()
+		t.owning = map[signet.HostID]bool{}
 		err = r.Arcs(func(a meta.Arc) bool {
+			for _, h := range a.Owners {
+				t.owning[h] = true
+			}
 			switch {
 			case a.Moving():
 				t.moving = append(t.moving, a)
