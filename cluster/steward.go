@@ -98,8 +98,11 @@ func (n *Node) lookAt(ctx context.Context, since time.Time, hosts []meta.Host, s
 	if err != nil {
 		return err
 	}
-	// Silence counts from when this leader began to listen.
+	// Silence counts from when this leader began to listen. Of its own it does not know.
 	silence := func(h signet.HostID) time.Duration {
+		if h == n.self.host {
+			return 0
+		}
 		heard := since
 		if r, ok := status.Hosts[h]; ok && r.At.After(heard) {
 			heard = r.At
@@ -170,7 +173,7 @@ func (n *Node) lookAtVoters(ctx context.Context, hosts []meta.Host, silence func
 		all = append(all, h.ID)
 		candidates = append(candidates, member.Candidate{
 			ID: h.ID, Zone: h.Zone, May: h.Roles&meta.RoleVote != 0 && h.State != meta.HostDraining,
-			Alive:  h.ID == n.self.host || silence(h.ID) < replaceVoterAfter,
+			Alive:  silence(h.ID) < replaceVoterAfter,
 			Ready:  h.State == meta.HostUp && silence(h.ID) < downAfter && caughtUp(h.ID, status, progress),
 			Voting: slices.Contains(status.Members.Voters, h.ID),
 		})
@@ -188,8 +191,11 @@ func (n *Node) lookAtVoters(ctx context.Context, hosts []meta.Host, silence func
 	if slices.Equal(voters, status.Members.Voters) && slices.Equal(learners, status.Members.Learners) {
 		return nil
 	}
-	n.logger.Info("members change", "voters", voters, "learners", learners)
-	return n.log.Change(ctx, voters, learners)
+	err := n.log.Change(ctx, voters, learners)
+	if err == nil {
+		n.logger.Info("members change", "voters", voters, "learners", learners)
+	}
+	return err
 }
 
 // propose proposes a command of this host and fails if it is refused.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -42,7 +43,8 @@ func ids(v []uint64) []signet.HostID {
 
 // Change makes the given hosts voters and learners and removes all other members, in
 // one step (joint consensus). It returns when the change is proposed, which only the
-// leader can do; that it took effect shows in Members.
+// leader can do; that it took effect shows in Members. Until then, for Times.Resend,
+// another one is Busy.
 func (n *Node) Change(ctx context.Context, voters, learners []signet.HostID) error {
 	now := n.Members()
 	if now.Changing {
@@ -77,7 +79,7 @@ func (n *Node) Change(ctx context.Context, voters, learners []signet.HostID) err
 			done <- signet.Errorf(signet.NotLeader, "change members", n.host.String(), "%v leads", n.driver.lead.leader)
 			return
 		}
-		done <- n.driver.raw.ProposeConfChange(&raftpb.ConfChangeV2{Changes: changes})
+		done <- n.proposeChange(&raftpb.ConfChangeV2{Changes: changes})
 	})
 	select {
 	case err := <-done:
@@ -87,6 +89,27 @@ func (n *Node) Change(ctx context.Context, voters, learners []signet.HostID) err
 	case <-n.stop:
 		return n.whyStopped()
 	}
+}
+
+// proposed is the change of members that was proposed last.
+type proposed struct {
+	before *raftpb.ConfState
+	at     time.Time
+}
+
+// proposeChange proposes a change of members unless one is on its way: the library would
+// make an empty entry of it, and on a slow cluster those pile up. Called on the driver's
+// goroutine.
+func (n *Node) proposeChange(c *raftpb.ConfChangeV2) error {
+	now, conf := n.clock.Now(), n.conf.Load()
+	if n.change.before == conf && now.Sub(n.change.at) < n.times.Resend {
+		return signet.Errorf(signet.Busy, "change members", "", "another change is under way")
+	}
+	err := n.driver.raw.ProposeConfChange(c)
+	if err == nil {
+		n.change = proposed{conf, now}
+	}
+	return err
 }
 
 // Status is how this host sees the log.

@@ -87,6 +87,7 @@ type Node struct {
 	askNow  chan struct{}
 	voted   struct{ term, vote uint64 } // what the log holds; the append loop's
 	told    told                        // the append loop's
+	change  proposed                    // the driver's
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc

@@ -25,6 +25,9 @@ func (q *arcQueue) add(a signet.Arc) {
 
 func (q *arcQueue) len() int { return len(q.list) }
 
+// next returns up to n arcs from the front, which stay until they are popped.
+func (q *arcQueue) next(n int) []signet.Arc { return q.list[:min(n, len(q.list))] }
+
 func (q *arcQueue) pop() signet.Arc {
 	a := q.list[0]
 	q.list = q.list[1:]
