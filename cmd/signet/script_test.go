@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/signetfs/signet/cluster/member"
 	"github.com/signetfs/signet/cmd/signet/internal/control"
 	"github.com/signetfs/signet/cmd/signet/internal/daemon"
 	"github.com/signetfs/signet/internal/need"
@@ -112,7 +113,7 @@ func params(dir string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": freePort, "save": save, "until": until, "murder": murder, "nowhere": nowhere, "shows": shows,
-			"exitcode": exitStatus,
+			"exitcode": exitStatus, "forge": forge,
 		},
 	}
 }
@@ -251,6 +252,18 @@ func nowhere(ts *testscript.TestScript, _ bool, args []string) {
 		look(p + "/cmdline")
 		look(p + "/environ")
 	}
+}
+
+// forge secret|sponsor FROM TO: writes a token that is well formed and has a wrong part.
+func forge(ts *testscript.TestScript, _ bool, args []string) {
+	token, err := member.ParseToken(ts.ReadFile(args[1]))
+	ts.Check(err)
+	if args[0] == "secret" {
+		token.Secret[0]++
+	} else {
+		token.Sponsor[0]++
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(token.Text()+"\n"), 0o600))
 }
 
 // shows FILE SECRETFILE: the opposite for one file, to see that looking finds.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -106,7 +107,10 @@ func printHosts(w io.Writer, hosts []control.Host) {
 		case h.Voter:
 			role = "voter"
 		}
-		if !h.Key {
+		switch {
+		case !slices.Contains(h.Roles, "store"):
+			role += ", witness"
+		case !h.Key:
 			role += ", no key"
 		}
 		fmt.Fprintf(t, "host-%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", h.ID, dash(h.Name), dash(h.Address), dash(h.Zone), h.State, role, size(h.Used), size(h.Capacity), h.Lag)

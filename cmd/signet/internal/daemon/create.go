@@ -223,7 +223,7 @@ func (c *HostConfig) settle(bound net.Addr) error {
 type beginning struct {
 	disk   *disk.Disk
 	dir    string
-	used   bool // it had something in it before
+	had    map[string]bool // what was in it before
 	unlock func()
 }
 
@@ -236,7 +236,7 @@ func begin(c *HostConfig) (*beginning, error) {
 	if exists {
 		return nil, signet.Errorf(signet.Exists, "make host in", c.Dir, "the state directory already belongs to a host of a cluster: choose another with --state, or remove it")
 	}
-	used, err := makeDir(c.Dir)
+	had, err := makeDir(c.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -249,17 +249,21 @@ func begin(c *HostConfig) (*beginning, error) {
 		unlock()
 		return nil, err
 	}
-	return &beginning{d, c.Dir, used, unlock}, nil
+	return &beginning{d, c.Dir, had, unlock}, nil
 }
 
 // done ends the making. Unless it is to be kept, what was made is taken away again.
 func (b *beginning) done(keep bool) {
-	if !keep && !b.used {
+	if !keep {
 		names, _ := os.ReadDir(b.dir)
 		for _, n := range names {
-			_ = os.RemoveAll(filepath.Join(b.dir, n.Name()))
+			if !b.had[n.Name()] {
+				_ = os.RemoveAll(filepath.Join(b.dir, n.Name()))
+			}
 		}
-		_ = os.Remove(b.dir)
+		if len(b.had) == 0 {
+			_ = os.Remove(b.dir)
+		}
 	}
 	b.unlock()
 }

@@ -13,10 +13,8 @@ import (
 	"time"
 
 	"github.com/signetfs/signet"
-	"github.com/signetfs/signet/cluster/consensus"
 	"github.com/signetfs/signet/cluster/member"
 	"github.com/signetfs/signet/cluster/meta"
-	"github.com/signetfs/signet/cmd/signet/internal/control"
 	"github.com/signetfs/signet/crypto"
 	"github.com/signetfs/signet/internal/disk"
 )
@@ -224,16 +222,6 @@ func TestSlotLabel(t *testing.T) {
 	for in, want := range map[string]string{"host": "host", strings.Repeat("x", 100): strings.Repeat("x", 64), strings.Repeat("x", 63) + "é": strings.Repeat("x", 63)} {
 		if got := slotLabel(in); got != want {
 			t.Errorf("%q: %q", in, got)
-		}
-	}
-}
-
-// A host that has stopped says so, and nothing that it only remembers.
-func TestStoppedHostSaysSo(t *testing.T) {
-	for kind, code := range map[signet.Kind]string{signet.Corrupt: "diverged", signet.Ended: "removed"} {
-		got := problems(&tables{}, &control.Status{}, consensus.Status{Halted: signet.Errorf(kind, "", "", "because")}, nil)
-		if len(got) != 1 || got[0].Code != code || got[0].Warning || got[0].Text != "because" {
-			t.Errorf("%v: %+v", kind, got)
 		}
 	}
 }

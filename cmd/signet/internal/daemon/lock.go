@@ -54,17 +54,20 @@ func lock(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// makeDir makes a state directory and says whether it was there before with anything
-// in it.
-func makeDir(dir string) (used bool, err error) {
+// makeDir makes a state directory. It returns what is in it, if it was there before.
+func makeDir(dir string) (had map[string]bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, dirError(dir, err)
+		return nil, dirError(dir, err)
 	}
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return false, dirError(dir, err)
+		return nil, dirError(dir, err)
 	}
-	return len(names) > 0, nil
+	had = map[string]bool{}
+	for _, n := range names {
+		had[n.Name()] = true
+	}
+	return had, nil
 }
 
 func dirError(dir string, err error) error {
