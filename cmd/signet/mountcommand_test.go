@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -107,4 +109,44 @@ func openDir(t *testing.T) string {
 		}
 	}
 	return dir
+}
+
+// Where this user cannot mount at all, signet mount says why and what helps.
+func TestCannotMountHere(t *testing.T) {
+	need.Root(t)
+	need.FUSE(t)
+	need.Program(t, "setpriv", "fusermount3")
+	const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+	for _, c := range []struct{ name, prepare, as, says string }{
+		{"no device", `mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3`, "", "there is no /dev/fuse: load the kernel's module with 'modprobe fuse'"},
+		{"no device for users", `mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3`, nobody, "there is no /dev/fuse: load the kernel's module with 'modprobe fuse'"},
+		{"closed device", `mknod -m 600 "$dir/fuse" c 10 229 && mount --bind "$dir/fuse" /dev/fuse`, nobody, "this user may not open /dev/fuse"},
+		{"no right to mount", ":", "setpriv --bounding-set=-sys_admin", "root lacks CAP_SYS_ADMIN here (a container needs it to mount)"},
+		{"no fusermount3", `mknod -m 666 "$dir/fuse" c 10 229 && mount --bind "$dir/fuse" /dev/fuse
+			mount --bind /dev/null "$(command -v fusermount3)"`, nobody, "fusermount3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := openDir(t)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			copyProgram(t, self, filepath.Join(dir, "signet"))
+			script := `dir=$1; cd "$dir"; mkdir home m; chmod 777 home m
+as="env HOME=$dir/home ` + c.as + `"
+$as ./signet init --state home/a --listen 127.0.0.1:0 >init 2>&1 || { cat init; exit 9; }
+` + c.prepare + `
+got=0; $as ./signet mount --state home/a m || got=$?
+$as ./signet daemon --state home/a --stop || true # one that was started
+exit $got`
+			own := need.OwnMounts(t)
+			out, err := exec.Command(own[0], append(own[1:], "sh", "-euc", script, "sh", dir)...).CombinedOutput()
+			var failed *exec.ExitError
+			if !errors.As(err, &failed) || failed.ExitCode() != exitFailed || !strings.Contains(string(out), c.says) {
+				t.Errorf("%v, want exit status 1 and %q:\n%s", err, c.says, out)
+			} else if testing.Verbose() {
+				t.Logf("%s", out)
+			}
+		})
+	}
 }
