@@ -82,6 +82,26 @@ var ops = map[Op]func(*agent, *Call, *Reply) error{
 		r.Data = b[:max(0, n)]
 		return err
 	},
+	OpMknod: func(_ *agent, q *Call, _ *Reply) error { return unix.Mknod(q.root+q.Path, q.Mode, int(q.Off)) },
+	OpXattrs: func(_ *agent, q *Call, r *Reply) error {
+		b := make([]byte, 64<<10)
+		n, err := unix.Llistxattr(q.root+q.Path, b)
+		r.Data = b[:max(0, n)]
+		return err
+	},
+	OpAllocate: func(_ *agent, q *Call, _ *Reply) error {
+		return unix.Fallocate(q.FD, uint32(q.Flags), q.Off, q.Len)
+	},
+	OpCopy: func(_ *agent, q *Call, r *Reply) error {
+		from, to := q.Off, q.Off
+		n, err := unix.CopyFileRange(q.FD, &from, q.FD2, &to, int(q.Len), 0)
+		r.N = int64(n)
+		return err
+	},
+	OpSeek: func(_ *agent, q *Call, r *Reply) (err error) {
+		r.N, err = unix.Seek(q.FD, q.Off, q.Flags)
+		return err
+	},
 	OpMap: (*agent).mapFile,
 	OpPeek: func(a *agent, q *Call, r *Reply) error {
 		r.Data = bytes.Clone(a.mapped(q)[q.Off : q.Off+q.Len])

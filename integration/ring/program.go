@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/signetfs/signet/integration/netlab"
@@ -40,19 +41,30 @@ func (p *Program) Must(q Call) *Reply {
 }
 
 // Begin makes calls one after the other, until one fails, without waiting for them. The
-// channel is closed when the last has been answered or the program has died.
-func (p *Program) Begin(calls ...Call) <-chan struct{} {
-	done := make(chan struct{})
+// channel gets the outcome: nil if all succeeded, what Lost knows if the program died.
+func (p *Program) Begin(calls ...Call) <-chan error {
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
+		var err error
 		for _, q := range calls {
-			if r, err := p.client.call(q, time.Minute); err != nil || r.Errno != 0 {
-				return
+			var r *Reply
+			if r, err = p.client.call(q, time.Minute); err == nil && r.Errno != 0 {
+				err = fmt.Errorf("%s: %w", q.Op, r.Errno)
+			}
+			if err != nil {
+				break
 			}
 		}
+		done <- err
 	}()
 	return done
 }
+
+// Where says where in the kernel the program waits.
+func (p *Program) Where() string { return threads(p.process.Pid()) }
+
+// Done is closed when the program has ended.
+func (p *Program) Done() <-chan struct{} { return p.process.Done() }
 
 // Kill ends the program with SIGKILL and says how long that took. ok is false if it is
 // still there after bound; then where says where in the kernel it waits.
