@@ -73,7 +73,7 @@ func (s *Disk) checkVersion() error {
 	}
 	if len(b) != 1 || b[0] != layoutVersion {
 		return signet.Errorf(signet.WrongVersion, "open store", s.dir,
-			"its layout is version %d, this program knows %d", b, layoutVersion)
+			"its layout is of version %x, this program knows %d: use a newer signet", b, layoutVersion)
 	}
 	return nil
 }
