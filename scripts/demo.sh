@@ -6,7 +6,8 @@
 #                   leaves the ring running
 #   demo.sh stop    unmounts, ends the three hosts and no other process; the files stay
 #
-# Root or an ordinary user with fusermount3. DEMO_SOURCE is another tree to copy.
+# Root or an ordinary user with fusermount3. DEMO_SOURCE is another tree to copy, DEMO_PORT the
+# port from which on free ones are looked for (7421).
 set -eu
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -101,13 +102,10 @@ healthy() {
 	done
 }
 
-# remember HOST notes the process of a host.
-remember() {
-	ask "$1" || fail "host $1 does not answer" "$logs/status.err" "$(log "$1")"
-	field pid "$logs/status.json" >"$(state "$1").pid"
-}
+# process HOST: the number of the process that holds the host's state directory, or held it
+process() { head -n 1 "$(state "$1")/lock" 2>/dev/null || true; }
 
-# ours PID HOST: is that process the host that we started? Numbers of processes come again.
+# ours PID HOST: is that process the host still? Numbers of processes come again.
 ours() { [ -n "$1" ] && tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | grep -qxF -- "$(state "$2")"; }
 
 mounted() { awk '{ print $2 }' /proc/self/mounts | grep -qxF -- "$(printf %s "$1" | sed 's/ /\\040/g')"; }
@@ -120,20 +118,19 @@ gone() { timeout 60 tail --pid="$1" -s 0.1 -f /dev/null; }
 stop() {
 	ended=0
 	for i in 1 2 3; do
-		pid=$(cat "$(state $i).pid" 2>/dev/null || true)
+		pid=$(process $i)
 		if ours "$pid" $i; then
 			kill "$pid"
 			ended=$((ended + 1))
 		fi
 	done
 	for i in 1 2 3; do
-		pid=$(cat "$(state $i).pid" 2>/dev/null || true)
+		pid=$(process $i)
 		if ours "$pid" $i && ! gone "$pid"; then
 			echo "host $i (process $pid) did not end by itself within 60 s, so it is killed; see $(log $i)" >&2
 			kill -9 "$pid"
 			gone "$pid" || true
 		fi
-		rm -f "$(state $i).pid"
 		unmount $i
 	done
 	[ $ended = 0 ] || echo "Stopped $ended hosts. What they keep is still below $demo."
@@ -245,7 +242,7 @@ compare() {
 lose() {
 	rounds=200
 	ask 3 || fail "host 3 does not answer" "$logs/status.err" "$(log 3)"
-	pid=$(cat "$(state 3).pid")
+	pid=$(process 3)
 	ours "$pid" 3 || fail "process $pid is not host 3 any more" "$(log 3)"
 	mkdir "$(mnt 1)/meanwhile"
 	role=
@@ -279,7 +276,6 @@ lose() {
 back() {
 	step "host 3 comes back (signet mount)"
 	run mount3 "$signet" mount --state "$(state 3)" "$(mnt 3)"
-	remember 3
 	took "mounted"
 	step "host 3 has caught up (signet status)"
 	healthy 3
@@ -299,7 +295,7 @@ Try, for example:
     echo hello > demo/mnt1/hello; cat demo/mnt3/hello
     bin/signet status --state demo/h1
     bin/signet stat --state demo/h2 "demo/mnt2/odds/twenty megabytes"
-    kill -9 \$(cat demo/h2.pid); ls demo/mnt3; bin/signet mount --state demo/h2 demo/mnt2
+    kill -9 \$(cat demo/h2/lock); ls demo/mnt3; bin/signet mount --state demo/h2 demo/mnt2
 To stop it:
     make demo-stop
 END
@@ -316,11 +312,10 @@ start() {
 	echo
 
 	step "host 1 begins a ring (signet init)"
-	p1=$(port 7420) p2=$(port "$p1") p3=$(port "$p2")
+	p1=$(port $((${DEMO_PORT:-7421} - 1))) p2=$(port "$p1") p3=$(port "$p2")
 	run init "$signet" init --state "$(state 1)" --listen "127.0.0.1:$p1" --advertise "127.0.0.1:$p1" --replicas 3
 	mkdir "$(mnt 1)" "$(mnt 2)" "$(mnt 3)"
 	run mount1 "$signet" mount --state "$(state 1)" "$(mnt 1)"
-	remember 1
 	took "mounted, port $p1"
 	for i in 2 3; do
 		step "host $i joins with a token (signet join)"
@@ -330,7 +325,6 @@ start() {
 		run "join$i" "$signet" join --state "$(state $i)" --listen "127.0.0.1:$p" --advertise "127.0.0.1:$p" --token-file "$demo/token"
 		rm "$demo/token" "$logs/token"
 		run "mount$i" "$signet" mount --state "$(state $i)" "$(mnt $i)"
-		remember $i
 		took "mounted, port $p"
 	done
 	step "the ring is healthy (signet status)"
@@ -351,7 +345,7 @@ stop)
 	[ $ended != 0 ] || echo "No demo is running."
 	;;
 *)
-	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
