@@ -24,7 +24,7 @@ import (
 func TestDemo(t *testing.T) {
 	need.Time(t)
 	need.FUSE(t)
-	need.Program(t, "make", "awk", "diff", "fusermount3")
+	need.Program(t, "make", "awk", "diff")
 	d := newDemo(t)
 	out := d.make("demo")
 	t.Logf("%s", out)

@@ -158,10 +158,8 @@ check() {
 		[ -e /dev/fuse ] || fail "there is no /dev/fuse: load the kernel's module (as root: modprobe fuse), or pass the device into this container"
 	fi
 	[ -r /dev/fuse ] && [ -w /dev/fuse ] || fail "this user may not open /dev/fuse: as root, chmod 666 /dev/fuse, which is what udev does"
-	if ! command -v fusermount3 >/dev/null; then
-		[ "$(id -u)" = 0 ] || fail "fusermount3 is missing, and ordinary users need it to mount: as root, apt-get install fuse3"
-		scripts/deps.sh install fusermount3
-	fi
+	[ "$(id -u)" = 0 ] || command -v fusermount3 >/dev/null ||
+		fail "fusermount3 is missing, and ordinary users need it to mount: as root, apt-get install fuse3"
 	# Three copies of the tree, and the hosts keep 5 % of the disk free.
 	need=$(($(du -sk "$source" | cut -f 1) * 4 + 524288))
 	have=$(df -Pk . | awk 'NR == 2 { print int($4 - $2 * 0.06) }')

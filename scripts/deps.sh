@@ -1,37 +1,34 @@
 #!/bin/sh
-# The programs besides Go that the tests call, and the Debian packages that have them.
+# The programs besides Go that the tests call, and the Debian packages that have them; of
+# those that every system has (coreutils, util-linux, tar, diff, awk) none is named.
 #
-#   deps.sh install [PROGRAM]   install what is missing (root), after saying what; or only
-#                               the package of one program
-#   deps.sh ensure              the same as root; as an ordinary user say what is missing and go on
-#   deps.sh race                succeed if the race detector can be used (it needs a C compiler)
+#   deps.sh install   install what is missing (root), after saying what
+#   deps.sh ensure    the same as root; as an ordinary user say what is missing and go on
+#   deps.sh race      succeed if the race detector can be used (it needs a C compiler)
 set -eu
 
 # program:package[:why]
 wanted='
 gcc:gcc:the race detector
-fusermount3:fuse3:mounting
+fusermount3:fuse3:mounting as an ordinary user, and mount -t fuse.signet
+mount:mount:mounting by mount(8) and /etc/fstab
 ip:iproute2:hosts as network namespaces
 nft:nftables:faults in the network
-getfattr:attr:extended attributes
-getfacl:acl:access control lists
+make:make:installing, and the demo
 git:git:work on a mount
 sqlite3:sqlite3:work on a mount
 python3:python3:system calls that no command makes
-mkfs.ext4:e2fsprogs:disks that fail
-mkfs.xfs:xfsprogs:disks that fail
+perl:perl-base:system calls that no command makes
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 
-only=${2:-}
-
 missing() {
 	echo "$wanted" | while IFS=: read -r program package why; do
-		[ -n "$program" ] && [ "${only:-$program}" = "$program" ] || continue
+		[ -n "$program" ] || continue
 		has "$program" || echo "$package"
 	done
-	[ -n "$only" ] || [ -e /usr/include/stdlib.h ] || echo libc6-dev
+	[ -e /usr/include/stdlib.h ] || echo libc6-dev
 }
 
 install() {
