@@ -119,8 +119,11 @@ func (n *Node) releaseMore() {
 	if !again.IsZero() {
 		n.releaseTimer.Reset(again.Sub(now))
 	}
-	term, known := n.ledger.term, n.known
+	term, known, passed := n.ledger.term, n.known, n.ledger.passedOver()
 	n.mu.Unlock()
+	for _, h := range passed {
+		n.logger.Info("a lease ran out before its host acknowledged", "host", uint64(h), "released", released)
+	}
 	if released <= before {
 		return
 	}

@@ -36,6 +36,7 @@ type holder struct {
 	heard   time.Time // newest message of any kind
 	asked   time.Time // since when it has been behind what was published at that time
 	behind  signet.Index
+	passed  bool // it had a lease, which ran out before it acked what is released
 }
 
 func newLedger(self signet.HostID, t Times) *ledger {
@@ -70,10 +71,11 @@ func (l *ledger) ack(h signet.HostID, start uint64, index signet.Index, now time
 	case start < o.start:
 		return // a message of a process that is no more
 	case start > o.start:
-		*o = holder{start: start, granted: o.granted}
+		*o = holder{start: start, granted: o.granted, passed: o.passed || !l.holds(o, now)}
 	}
 	o.acked = max(o.acked, index)
 	o.heard = now
+	o.passed = o.passed && o.acked < l.released
 }
 
 // publish notes that the leader itself has published index.
@@ -149,4 +151,17 @@ func (l *ledger) release(known []signet.HostID, now time.Time) (signet.Index, ti
 	}
 	l.released = max(l.released, target)
 	return l.released, again
+}
+
+// passedOver returns the hosts whose lease a release had to wait for in vain, each once
+// until it has caught up.
+func (l *ledger) passedOver() []signet.HostID {
+	var out []signet.HostID
+	for h, o := range l.hosts {
+		if !o.passed && !o.granted.IsZero() && o.acked < l.released {
+			o.passed = true
+			out = append(out, h)
+		}
+	}
+	return out
 }

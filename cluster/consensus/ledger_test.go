@@ -53,8 +53,14 @@ func TestReleaseWaitsForHoldersOnly(t *testing.T) {
 	if got, again := l.release([]signet.HostID{1, 2, 3}, at(502)); got != 10 || again != at(920) {
 		t.Errorf("released %d, again at %v; host 2 holds a lease at 10 until 920 ms", got, again.Sub(epoch))
 	}
+	if got := l.passedOver(); len(got) != 0 {
+		t.Errorf("passed over %v, which hold leases", got)
+	}
 	if got, _ := l.release(nil, at(920)); got != 20 {
 		t.Errorf("released %d after host 2's lease ran out", got)
+	}
+	if got := l.passedOver(); len(got) != 1 || got[0] != 2 || len(l.passedOver()) != 0 {
+		t.Errorf("passed over %v, want host 2, once", got)
 	}
 	l.confirmed = at(900)
 	if l.grant(2, 1, 10, at(921)) {
