@@ -16,11 +16,13 @@ import (
 )
 
 // What programs do in one directory, as the checker knows it. Names are in groups, and
-// renames stay within a group, so each group is checked by itself. A file is known by
+// renames stay within a group, so each group is checked by itself. A group that has had
+// too many changes of unknown outcome is left alone, and a new one takes its place. A
+// file is known by
 // the mode it was created with, which its creator chose as nobody else does: so it is
 // known even if the creator was never told that it succeeded.
 const (
-	groups     = 4
+	groups     = 4 // at a time
 	groupNames = 3
 	maxTag     = 0o7777
 )
@@ -54,6 +56,8 @@ type dirResult struct {
 	seen    tags   // by stat (at the name) and list (1 for "something")
 	err     string // if the outcome is unknown
 }
+
+func (o dirOp) changes() bool { return o.kind == "create" || o.kind == "remove" || o.kind == "rename" }
 
 // step carries out o and says what a program must be told.
 func (o dirOp) step(s dirState) (dirState, int) {
@@ -103,15 +107,18 @@ func (o dirOp) done(s dirState) bool {
 	return o.kind == "rename" && o.name != o.to && s.been[o.to]&(1<<o.name) != 0
 }
 
+// nameOf is what a name of a group is called.
+func nameOf(group, name int) string { return fmt.Sprintf("%d%c", group, 'a'+name) }
+
 func (o dirOp) String() string {
-	n := func(i int) string { return fmt.Sprintf("%c%d", 'a'+o.group, i) }
+	n := func(i int) string { return nameOf(o.group, i) }
 	switch o.kind {
 	case "create":
 		return fmt.Sprintf("create %s as %o", n(o.name), o.tag)
 	case "rename":
 		return fmt.Sprintf("rename %s to %s", n(o.name), n(o.to))
 	case "list":
-		return fmt.Sprintf("list %c", 'a'+o.group)
+		return fmt.Sprintf("list group %d", o.group)
 	}
 	return o.kind + " " + n(o.name)
 }
@@ -125,12 +132,15 @@ func (r dirResult) String() string {
 
 var dirModel = porcupine.NondeterministicModel{
 	Partition: func(ops []porcupine.Operation) [][]porcupine.Operation {
-		out := make([][]porcupine.Operation, groups)
+		var out [][]porcupine.Operation
 		for _, o := range ops {
 			g := o.Input.(dirOp).group
+			for len(out) <= g {
+				out = append(out, nil)
+			}
 			out[g] = append(out[g], o)
 		}
-		return out
+		return slices.DeleteFunc(out, func(ops []porcupine.Operation) bool { return len(ops) == 0 })
 	},
 	Init: func() []any { return []any{dirState{}} },
 	Step: func(state, input, output any) []any {
@@ -162,11 +172,20 @@ var dirModel = porcupine.NondeterministicModel{
 type history struct {
 	mu      sync.Mutex // guards:
 	ops     []porcupine.Operation
-	unknown [groups]int
+	unknown []int       // changes of unknown outcome, for each group that there ever was
+	slots   [groups]int // the groups in use
 	longest time.Duration
 	slowest string
 	times   []time.Duration // of operations with a known outcome
 	errs    map[string]int
+}
+
+func newHistory() *history {
+	h := &history{unknown: make([]int, groups)}
+	for i := range h.slots {
+		h.slots[i] = i
+	}
+	return h
 }
 
 func (h *history) add(client int, in dirOp, out dirResult, from, to time.Duration) {
@@ -181,7 +200,7 @@ func (h *history) add(client int, in dirOp, out dirResult, from, to time.Duratio
 			h.errs = map[string]int{}
 		}
 		h.errs[out.err]++
-		if in.kind == "stat" || in.kind == "list" {
+		if !in.changes() {
 			return // it changed nothing and told nothing
 		}
 		h.unknown[in.group]++
@@ -192,17 +211,31 @@ func (h *history) add(client int, in dirOp, out dirResult, from, to time.Duratio
 	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: end})
 }
 
-// mayAct says whether another change of a group may be tried: each one of unknown outcome
-// doubles the work of the checker.
-func (h *history) mayAct(group int) bool {
+// group returns one of the groups in use.
+func (h *history) group(slot int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.unknown[group] < maxUnknown
+	if h.unknown[h.slots[slot]] >= maxUnknown {
+		h.slots[slot] = len(h.unknown)
+		h.unknown = append(h.unknown, 0)
+	}
+	return h.slots[slot]
 }
 
-// maxUnknown bounds the changes of unknown outcome in a group. Those under way when the
-// bound is reached come on top.
+// maxUnknown is how many changes of unknown outcome a group may have before another takes
+// its place: each doubles the work of the checker. Those under way then come on top.
 const maxUnknown = 6
+
+// changes counts the changes that were begun in a time and succeeded.
+func (h *history) changes(from, to time.Duration) (n int) {
+	for _, o := range h.ops {
+		in, r := o.Input.(dirOp), o.Output.(dirResult)
+		if in.changes() && r.outcome == done && o.Call >= int64(from) && o.Call < int64(to) {
+			n++
+		}
+	}
+	return n
+}
 
 func (h *history) check(t *testing.T) {
 	t.Helper()
@@ -223,7 +256,7 @@ func (h *history) check(t *testing.T) {
 		if porcupine.CheckOperations(m, ops) {
 			continue
 		}
-		t.Logf("group %c: %s", 'a'+ops[0].Input.(dirOp).group, firstFault(m, ops))
+		t.Logf("group %d: %s", ops[0].Input.(dirOp).group, firstFault(m, ops))
 	}
 }
 
@@ -235,7 +268,7 @@ func until(ops []porcupine.Operation, at int64) []porcupine.Operation {
 			continue
 		}
 		if o.Return > at {
-			if k := o.Input.(dirOp).kind; k == "stat" || k == "list" {
+			if !o.Input.(dirOp).changes() {
 				continue
 			}
 			o.Output, o.Return = dirResult{outcome: unknown}, at+1

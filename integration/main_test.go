@@ -12,5 +12,9 @@ func TestMain(m *testing.M) {
 		playStranger(addr)
 		return
 	}
+	if dir := os.Getenv(canaryEnv); dir != "" {
+		playCanary(dir)
+		return
+	}
 	ring.Main(m)
 }
