@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +73,10 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 	if err != nil {
 		return nil, signet.Wrap("mount", a.Mountpoint, err)
 	}
+	// Who joined without the key can read when people open the volume here, but has not got the
+	// role to mount: the others refuse its changes, and writes would only fail late.
+	guest := d.keys.secret == nil
+	a.Options.ReadOnly = a.Options.ReadOnly || guest
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	d.awaitEnds(ctx)
@@ -92,6 +97,9 @@ func (d *Daemon) mount(ctx context.Context, a control.MountArgs, progress func(s
 		row.Warning = "this host cannot reach a majority of the voters: everything fails until it can. See 'signet status'"
 	case !leased:
 		row.Warning = "this host cannot reach a majority of the voters: what it shows may be old, and nothing can be changed. See 'signet status'"
+	}
+	if guest {
+		row.Warning = strings.TrimPrefix(row.Warning+". ", ". ") + "this host joined with --no-key or --witness, so the others take no changes from it: mounted read-only"
 	}
 	notify("STATUS=mounted at " + m.mount.Path())
 	return &row, nil

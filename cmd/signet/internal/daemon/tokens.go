@@ -33,6 +33,9 @@ func createToken(ctx context.Context, n *cluster.Node, a control.TokenArgs) (*co
 	if err != nil {
 		return nil, signet.Wrap("make token", "", err)
 	}
+	if a.Roles&meta.RoleMount != 0 && self.Roles&meta.RoleMount == 0 {
+		return nil, signet.Errorf(signet.NotPermitted, "make token", "", "this host joined with --no-key or --witness, so it cannot let others in: run 'signet token create' on a host that mounts")
+	}
 	t := member.Token{Addrs: self.Addrs, Sponsor: n.Key()}
 	if _, err := rand.Read(t.Secret[:]); err != nil {
 		return nil, err
