@@ -13,8 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes is how many changes of each kind are watched.
-const changes = 300
+// changes is how many changes of each kind are watched at most, and watchTime how long. A
+// filesystem that shows a change after a second gets fewer, and one that does not show it
+// at all an error.
+const (
+	changes   = 300
+	watchTime = 20 * time.Second
+	blindTime = time.Minute
+)
 
 // lookEvery is how long an observer rests between two looks.
 const lookEvery = 100 * time.Microsecond
@@ -27,14 +33,15 @@ func visibility(ctx context.Context, w *work) error {
 	if there == "" {
 		there = w.dir
 	}
-	if err := w.watch(ctx, "create", there, func(i int) (func() error, func() bool) {
+	made, err := w.watch(ctx, "create", changes, there, func(i int) (func() error, func() bool) {
 		name := fmt.Sprintf("new-%d", i)
 		return func() error { return unix.Mknod(filepath.Join(w.dir, name), unix.S_IFREG|0o600, 0) },
 			func() bool { return exists(filepath.Join(there, name)) }
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	if err := w.watch(ctx, "rename", there, func(i int) (func() error, func() bool) {
+	if _, err := w.watch(ctx, "rename", made, there, func(i int) (func() error, func() bool) {
 		from, to := fmt.Sprintf("new-%d", i), fmt.Sprintf("moved-%d", i)
 		return func() error { return os.Rename(filepath.Join(w.dir, from), filepath.Join(w.dir, to)) },
 			func() bool { return !exists(filepath.Join(there, from)) }
@@ -45,28 +52,32 @@ func visibility(ctx context.Context, w *work) error {
 	if err := os.WriteFile(file, bytes.Repeat([]byte("-"), page), 0o600); err != nil {
 		return err
 	}
-	return w.watch(ctx, "overwrite and close", there, func(i int) (func() error, func() bool) {
+	_, err = w.watch(ctx, "overwrite and close", changes, there, func(i int) (func() error, func() bool) {
 		text := bytes.Repeat([]byte(fmt.Sprintf("%08d", i)), page/8)
 		return func() error { return overwrite(file, text) }, func() bool {
 			b, err := os.ReadFile(filepath.Join(there, "contents"))
 			return err == nil && bytes.Equal(b, text)
 		}
 	})
+	return err
 }
 
-// watch makes changes, one after the other, while somebody looks again and again.
-func (w *work) watch(ctx context.Context, name, there string, change func(i int) (do func() error, seen func() bool)) error {
+// watch makes up to most changes, one after the other, while somebody looks again and
+// again, and returns how many it made.
+func (w *work) watch(ctx context.Context, name string, most int, there string, change func(i int) (do func() error, seen func() bool)) (int, error) {
 	var calls, sights, late []float64
-	for i := range changes {
+	for start := time.Now(); len(calls) < most && time.Since(start) < watchTime; {
+		i := len(calls)
 		do, seen := change(i)
 		seen() // so that the other host's kernel knows what was before
 		var looking atomic.Bool
 		at := make(chan time.Time, 1)
+		blind := time.Now().Add(blindTime)
 		go func() {
 			runtime.LockOSThread() // a thread of its own: nobody else here delays it
 			defer close(at)
 			for looking.Store(true); !seen(); {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || time.Now().After(blind) {
 					return
 				}
 				time.Sleep(lookEvery) // else it would take the processor from whom it watches
@@ -78,18 +89,21 @@ func (w *work) watch(ctx context.Context, name, there string, change func(i int)
 		}
 		began := time.Now()
 		if err := do(); err != nil {
-			return err
+			return i, err
 		}
 		returned := time.Now()
 		saw, ok := <-at
+		if err := ctx.Err(); err != nil {
+			return i, err
+		}
 		if !ok {
-			return ctx.Err()
+			return i, fmt.Errorf("%s: not seen in %s after %v", name, there, blindTime)
 		}
 		calls = append(calls, milliseconds(returned.Sub(began)))
 		sights = append(sights, milliseconds(saw.Sub(began)))
 		late = append(late, max(0, milliseconds(saw.Sub(returned))))
 		if w.peerDir != "" && !seen() {
-			return fmt.Errorf("%s: seen in %s, and then not any more", name, there)
+			return i, fmt.Errorf("%s: seen in %s, and then not any more", name, there)
 		}
 	}
 	w.percentiles(name+": the call", calls)
@@ -97,7 +111,7 @@ func (w *work) watch(ctx context.Context, name, there string, change func(i int)
 		w.percentiles(name+": until seen elsewhere", sights)
 		w.percentiles(name+": seen after the return", late)
 	}
-	return nil
+	return len(calls), nil
 }
 
 func (w *work) percentiles(name string, ms []float64) {
