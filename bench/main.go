@@ -112,9 +112,11 @@ func run(ctx context.Context, o *options, out io.Writer) (err error) {
 		return errors.Join(err, r.stop())
 	}
 	defer func() {
-		if err = errors.Join(err, r.stop()); err == nil {
-			err = os.RemoveAll(o.dir)
+		stopped := r.stop()
+		if stopped == nil && (err == nil || ctx.Err() != nil) { // else somebody will want the logs
+			stopped = os.RemoveAll(o.dir)
 		}
+		err = errors.Join(err, stopped)
 	}()
 	b := &bench{
 		options: o, ring: r, report: newReport(o),
