@@ -83,20 +83,21 @@ func TestPrograms(t *testing.T) {
 			t.Logf("%d parts in %v", len(parts), time.Since(began).Round(time.Millisecond))
 		})
 	}
+	t.Run("an editor", func(t *testing.T) { edit(t, r) })
 }
 
-// TestEditors saves a file as editors do, beside the old one and renamed over it, on one
-// host after the other. Another has the file open all the time, and keeps what it opened.
-func TestEditors(t *testing.T) {
-	r := ring.Start(t, 3)
-	r.Host(0).Write("/f", "0\n")
+// edit saves a file as editors do, beside the old one and renamed over it, on one host
+// after the other. Another has the file open meanwhile, and keeps what it opened.
+func edit(t *testing.T, r *ring.Ring) {
+	r.Host(0).Mkdir("/edit")
+	r.Host(0).Write("/edit/f", "0\n")
 	for n := range 12 {
 		h, next := r.Host(n%3), r.Host((n+1)%3)
-		fd := next.Open("/f", os.O_RDONLY)
-		h.Run(time.Minute, "sed", "-i", fmt.Sprintf("s/^%d$/%d/", n, n+1), "f")
+		fd := next.Open("/edit/f", os.O_RDONLY)
+		h.Run(time.Minute, "sed", "-i", fmt.Sprintf("s/^%d$/%d/", n, n+1), "edit/f")
 		for _, h := range r.Hosts() {
-			h.WantFile("/f", fmt.Sprintf("%d\n", n+1))
-			h.WantNames("/", "f")
+			h.WantFile("/edit/f", fmt.Sprintf("%d\n", n+1))
+			h.WantNames("/edit", "f")
 		}
 		if got := string(next.MustDo(ring.Call{Op: ring.OpRead, FD: fd, Len: 100}).Data); got != fmt.Sprintf("%d\n", n) {
 			t.Errorf("round %d: who had the file open now reads %q", n, got)

@@ -111,7 +111,7 @@ func (h *Host) Try(bound time.Duration, args ...string) (string, error) {
 // StartDaemon starts the daemon, with additional environment, and returns when it serves
 // its control socket. It fails if the daemon ends first.
 func (h *Host) StartDaemon(env ...string) error {
-	args := []string{h.ring.bin, "daemon", "--state", h.State()}
+	args := []string{h.ring.daemon, "daemon", "--state", h.State()}
 	if h.ring.config.Verbose {
 		args = append(args, "--verbose")
 	}

@@ -2,5 +2,5 @@
 
 package ring
 
-// raced says whether the test runs with the race detector, and so should the daemons.
-const raced = true
+// Raced says whether the test runs with the race detector, and so may the daemons.
+const Raced = true

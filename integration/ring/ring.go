@@ -48,6 +48,7 @@ type Ring struct {
 	config Config
 	lab    *netlab.Lab
 	bin    string // signet
+	daemon string // signet for daemons: the same, or one with the race detector
 	self   string // this test binary
 	hosts  []*Host
 	Init   Init
@@ -74,7 +75,7 @@ func StartWith(t testing.TB, config Config) *Ring {
 	t.Helper()
 	need.Root(t)
 	need.FUSE(t)
-	r := &Ring{t: t, config: config, bin: Build(t, raced && config.Raced)}
+	r := &Ring{t: t, config: config, bin: Build(t, false), daemon: Build(t, Raced && config.Raced)}
 	var err error
 	if r.self, err = os.Executable(); err != nil {
 		t.Fatal(err)
