@@ -178,7 +178,7 @@ func (n *Node) ownTables() error {
 		return nil // nothing was applied yet
 	}
 	if err == nil && c.ID != n.self.cluster {
-		return signet.Errorf(signet.Corrupt, "open host", logDir, "this is the log of cluster %x, and the host is one of cluster %x: two state directories were mixed up; restore what belongs together, or remove this host from its cluster and join again with a new state directory", c.ID, n.self.cluster)
+		return signet.Errorf(signet.Corrupt, "open host", logDir, "this is the log of cluster %x, and the host is one of cluster %x: two state directories were mixed up; restore what belongs together, or join again with a new state directory", c.ID, n.self.cluster)
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func readIdentity(d *disk.Disk) (*wire.Identity, error) {
 }
 
 func damaged(name string) error {
-	return signet.Errorf(signet.Corrupt, "read", name, "the file does not decode: the state directory is damaged; remove this host from the cluster and join again")
+	return signet.Errorf(signet.Corrupt, "read", name, "the file does not decode: the state directory is damaged; join again with a new one")
 }
 
 // readState opens a state file that is an array of n elements with the version first.

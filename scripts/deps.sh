@@ -18,7 +18,6 @@ make:make:installing, and the demo
 git:git:work on a mount
 sqlite3:sqlite3:work on a mount
 python3:python3:system calls that no command makes
-perl:perl-base:system calls that no command makes
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }

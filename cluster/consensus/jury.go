@@ -149,7 +149,7 @@ func (n *Node) hear(a Ack) verdict {
 // diverge halts this host for good: its state is not what the log makes.
 func (n *Node) diverge(at signet.Index, who string) {
 	n.Halt(signet.Errorf(signet.Corrupt, "compare states", n.host.String(),
-		"the state of this host is not that of the others at index %d: %s; it serves nothing and does not vote; remove it from the cluster and join again with a new state directory", uint64(at), who), true)
+		"the state of this host is not that of the others at index %d: %s; it serves nothing and does not vote; join again with a new state directory, and keep this one for whoever looks for the cause", uint64(at), who), true)
 }
 
 // noteDigests keeps the digests of a published step.

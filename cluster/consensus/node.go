@@ -204,7 +204,7 @@ func (n *Node) reconcile(state *meta.State) error {
 	last, _ := n.log.LastIndex()
 	if uint64(at.Index)+1 < first {
 		return signet.Errorf(signet.Corrupt, "open", n.config.Dir,
-			"the tables end at %d, the log begins at %d: one of them is from another time; remove this host and join again", at.Index, first)
+			"the tables end at %d, the log begins at %d: one of them is from another time; join again with a new state directory", at.Index, first)
 	}
 	// The tables come from a snapshot, and a crash kept the log from being emptied, if the
 	// log ends before them or has another entry where they are. What the log has then

@@ -45,7 +45,7 @@ func (n *Node) openSession() error {
 		return nil
 	case signet.Stale:
 		return signet.Errorf(signet.Stale, "open session", n.host.String(),
-			"the log has seen a later start of this host: its state directory is an old copy; remove it and join again")
+			"the log has seen a later start of this host: its state directory is an old copy; join again with a new one")
 	default:
 		return signet.Errorf(a.Result.Err, "open session", n.host.String(), "refused: %v", a.Result.Err)
 	}

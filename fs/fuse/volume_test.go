@@ -53,7 +53,7 @@ func script(t testing.TB, text string, dirs ...string) string {
 
 func TestOrdinaryPrograms(t *testing.T) {
 	t.Parallel()
-	need.Program(t, "git", "tar", "python3", "sqlite3", "perl")
+	need.Program(t, "git", "tar", "python3", "sqlite3")
 	for name, text := range map[string]string{
 		"cp and diff":   `cp -a "$2/." "$1/tree"; diff -r "$2" "$1/tree"; cp -r "$1/tree" "$1/copy"; diff -r "$2" "$1/copy"; rm -r "$1/tree" "$1/copy"`,
 		"tar":           `tar -C "$2" -cf "$1/a.tar" .; mkdir "$1/x"; tar -C "$1/x" -xpf "$1/a.tar"; tar -C "$2" -df "$1/a.tar"; diff -r "$2" "$1/x"`,
