@@ -43,7 +43,7 @@ func ids(v []uint64) []signet.HostID {
 
 // Change makes the given hosts voters and learners and removes all other members, in
 // one step (joint consensus). It returns when the change is proposed, which only the
-// leader can do; that it took effect shows in Members. Until then, for Times.Resend,
+// leader can do; that it took effect shows in Members. Until then, for Times.Lease,
 // another one is Busy.
 func (n *Node) Change(ctx context.Context, voters, learners []signet.HostID) error {
 	now := n.Members()
@@ -102,7 +102,7 @@ type proposed struct {
 // goroutine.
 func (n *Node) proposeChange(c *raftpb.ConfChangeV2) error {
 	now, conf := n.clock.Now(), n.conf.Load()
-	if n.change.before == conf && now.Sub(n.change.at) < n.times.Resend {
+	if n.change.before == conf && now.Sub(n.change.at) < n.times.Lease {
 		return signet.Errorf(signet.Busy, "change members", "", "another change is under way")
 	}
 	err := n.driver.raw.ProposeConfChange(c)
