@@ -152,6 +152,69 @@ func TestEmptySync(t *testing.T) {
 	}
 }
 
+// Entries take the newest commit index along to the disk, also if they come without one. Else
+// the former single voter of a grown cluster would not know, after a crash, that it has grown.
+func TestCommitIndexIsWrittenWithEntries(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	l, err := openLog(disk, "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	state := func(term, vote, commit uint64) *raftpb.HardState {
+		return &raftpb.HardState{Term: &term, Vote: &vote, Commit: &commit}
+	}
+	for _, a := range []struct {
+		entries []*raftpb.Entry
+		hard    *raftpb.HardState
+		sync    bool
+	}{
+		{[]*raftpb.Entry{entry(1, 1), entry(2, 1)}, state(1, 3, 0), true},
+		{nil, state(1, 3, 2), false},
+		{[]*raftpb.Entry{entry(3, 1)}, nil, true},
+		{nil, state(1, 3, 3), false},
+	} {
+		if err := l.append(a.entries, a.hard, a.sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := l.hard.GetCommit(); got != 3 {
+		t.Errorf("committed up to %d in memory, want 3", got)
+	}
+	after, err := openLog(disk.CrashClone(vfs.CrashCloneCfg{}), "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	if h := after.hard; h.GetCommit() != 2 || h.GetTerm() != 1 || h.GetVote() != 3 {
+		t.Errorf("after a crash: %v", h)
+	}
+}
+
+// A host that once voted alone starts again after a crash, while those that joined since have
+// another leader. It does not elect itself: there is one leader, and one log.
+func TestFormerSingleVoterComesBack(t *testing.T) {
+	w := newWorld(t, 3)
+	w.votersAre(3)
+	w.fill(1, 0, 3)
+	h := w.hosts[1]
+	h.crash()
+	w.until("another leader", func() bool { l, _, _ := w.node(2).Lead(); return l == 2 || l == 3 })
+	w.fill(2, 100, 3)
+	_, term, _ := w.node(2).Lead()
+	h.boot()
+	ctx := w.ctx()
+	w.until("host 1 to follow", func() bool {
+		if l, at, _ := w.node(1).Lead(); l == 1 && at == term {
+			t.Fatalf("host 1 leads in term %d, in which another does", term)
+		}
+		ino, err := w.lookup(ctx, 1, "f102")
+		return err == nil && ino != 0
+	})
+	w.fill(1, 200, 3)
+	w.same()
+}
+
 // Cutting the log never brings back a beginning from before a snapshot.
 func TestCompactBelowSnapshot(t *testing.T) {
 	l, err := openLog(vfs.NewMem(), "log", nil)

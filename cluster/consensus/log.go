@@ -153,16 +153,23 @@ func (l *Log) committedTo(index uint64) {
 func (l *Log) Close() error { return l.db.Close() }
 
 // append writes the entries, the vote and the term of m and makes them durable if
-// they must be. Entries replace whatever stood at their index and after. A commit index
-// that comes alone is only kept in memory: it is learned again.
+// they must be. Entries replace whatever stood at their index and after.
+//
+// A commit index that comes alone is kept in memory and written with the next entries,
+// not later: a change of members follows another only once that is committed, so a host
+// that starts again knows of all changes but the last, and cannot elect itself in a
+// configuration that is two changes old.
 func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool) error {
 	l.mu.Lock()
-	last := l.last
-	voted := hard.GetTerm() != l.hard.GetTerm() || hard.GetVote() != l.hard.GetVote()
+	last, known := l.last, l.hard
 	l.mu.Unlock()
+	if raft.IsEmptyHardState(hard) {
+		hard = known
+	}
 	b := l.db.NewBatch()
 	defer b.Close()
-	if !raft.IsEmptyHardState(hard) && (voted || len(entries) > 0) {
+	voted := hard.GetTerm() != known.GetTerm() || hard.GetVote() != known.GetVote()
+	if voted || len(entries) > 0 {
 		v, err := proto.Marshal(hard)
 		if err != nil {
 			return err
@@ -206,9 +213,7 @@ func (l *Log) append(entries []*raftpb.Entry, hard *raftpb.HardState, sync bool)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !raft.IsEmptyHardState(hard) {
-		l.hard = hard
-	}
+	l.hard = hard
 	l.remember(entries)
 	return nil
 }
