@@ -93,7 +93,7 @@ func Open(o Options) (*Node, error) {
 }
 
 func (n *Node) open(identity *wire.Identity) error {
-	listener, err := n.listen()
+	listener, err := n.options.Listen(n.self.listen) // its error says what to do
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,6 @@ func (n *Node) open(identity *wire.Identity) error {
 	n.loops.Go(n.askAround)
 	n.loops.Go(func() { n.healer.Run(n.ctx) })
 	return nil
-}
-
-func (n *Node) listen() (net.Listener, error) {
-	l, err := n.options.Listen(n.self.listen)
-	if err != nil {
-		return nil, signet.Errorf(signet.Busy, "listen on", n.self.listen, "%w: is another host running there? 'signet daemon --listen ADDR' chooses another address", err)
-	}
-	return l, nil
 }
 
 // openRooms opens store, connections and log, in this order: the log may bring work for

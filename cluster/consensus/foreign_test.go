@@ -99,3 +99,19 @@ func TestLaggingHostFollowsNewVoter(t *testing.T) {
 	})
 	t.Logf("after %v", time.Since(began))
 }
+
+// A change of members is not proposed again while it is on its way: each would be an entry.
+func TestChangeIsProposedOnce(t *testing.T) {
+	w := newWorld(t, 3)
+	w.votersAre(3)
+	leader, _, _ := w.node(1).Lead()
+	w.isolate(leader, true) // so that it stays on its way
+	voters, learners := []signet.HostID{leader, leader%3 + 1}, []signet.HostID{(leader+1)%3 + 1}
+	n := w.node(leader)
+	if err := n.Change(w.ctx(), voters, learners); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Change(w.ctx(), voters, learners); signet.KindOf(err) != signet.Busy {
+		t.Errorf("proposed again: %v", err)
+	}
+}

@@ -35,7 +35,6 @@ type Daemon struct {
 	node    *cluster.Node
 	keys    *keys
 	started time.Time
-	noPort  error // why open could not listen
 
 	ctx  context.Context // of everything that goes on beside calls; ends after the mounts
 	end  context.CancelFunc
@@ -112,9 +111,6 @@ func (d *Daemon) open(ctx context.Context) error {
 		Disk: d.disk, Environment: environment(d.logger), Listen: d.listen, Limits: logLimits(),
 		Orphans: d.orphans, HostsChanged: d.keys.changed, Failed: func(err error) { d.stop(err) },
 	})
-	if d.noPort != nil {
-		return d.noPort // it says what to do; what the node puts around it would say it again
-	}
 	if err != nil {
 		return err
 	}
@@ -137,9 +133,7 @@ func (d *Daemon) listen(addr string) (net.Listener, error) {
 	if d.config.Listen != "" {
 		addr = d.config.Listen
 	}
-	var l net.Listener
-	l, d.noPort = listenTCP(addr, d.config.Listen != "")
-	return l, d.noPort
+	return listenTCP(addr, d.config.Listen != "")
 }
 
 // close ends what open began.
