@@ -40,6 +40,10 @@ type Attr struct {
 	Mtime Time
 	Ctime Time
 	Btime Time // creation
+
+	// Owner is the session that has the file delegated: its host may know bytes of it, a
+	// size and times that the log does not. 0: nobody, and what the log says is all.
+	Owner SessionID
 }
 
 // Type returns the type bits of the mode.
@@ -70,6 +74,7 @@ type Extent struct {
 	Object    Address // zero if inline
 	ObjectOff uint32  // offset of the first byte in the unsealed object or inline data
 	Inline    []byte  // a small sealed object, whole; nil if Object is set
+	Floating  uint64  // what Inline is sealed for instead of its place in the file, which Apply chose; 0: for its place
 }
 
 // End returns the offset just past the extent.

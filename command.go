@@ -19,6 +19,7 @@ type Create struct {
 	Rdev   uint32
 	Target []byte // of a symlink, sealed under Ino
 	Size   uint64 // of a symlink: length of the unsealed target
+	Own    bool   // delegate the file, a regular one, to the session that makes it
 	Time   Time
 }
 
@@ -80,7 +81,9 @@ type SetAttr struct {
 	Atime Time
 	Mtime Time
 	Ctime Time
-	Time  Time // becomes ctime
+	Own   bool      // delegate the file to this session too; Busy if another has it
+	Asked SessionID // as in Write; of a change of the size
+	Time  Time      // becomes ctime
 }
 
 // Write names bytes that are already durable (or inline): the extents replace what
@@ -88,6 +91,13 @@ type SetAttr struct {
 // every object that the extents name and the log does not know yet. It fails with
 // Stale if an object was put before the collection horizon or under a ring older than
 // its arc's last move, or has died: put again.
+//
+// With Append, offsets of extents and Size count from the end of the file, wherever that
+// is when the command is carried out.
+//
+// While another session has the file delegated it must be the one that was asked
+// (RecallWrite), else the command fails with Busy: two hosts that each believe to know
+// where the file ends would write over each other.
 type Write struct {
 	Ino       Ino
 	Size      uint64 // lower bound of the new size
@@ -96,6 +106,9 @@ type Write struct {
 	Mtime     Time
 	ClearSUID bool // clear set-uid and set-gid as write(2) by an ordinary user does
 	Punch     []Hole
+	Append    bool
+	Owned     bool      // it was buffered under a delegation: Ended if this session has it no more
+	Asked     SessionID // the owner that was asked; 0: none
 }
 
 // Hole is a range of a file to become zeros without taking space.
@@ -123,6 +136,25 @@ type RemoveXattr struct {
 // anything is left.
 type Drain struct{ Ino Ino }
 
+// Delegate gives a regular file to the command's session: its host may then buffer what
+// is written to the file, and all others forget its pages and ask that host before they
+// tell of its bytes, size or times. It fails with Busy while another session has it;
+// Result.Attr says which. Who has it already may ask again, to have the others forget
+// what they have read meanwhile.
+type Delegate struct{ Ino Ino }
+
+// HandBack ends this session's delegations of the files, those that it has. At most
+// MaxHandBack of them.
+type HandBack struct{ Inos []Ino }
+
+// Revoke ends the delegation of a file to Session, because its host does not answer: what
+// that host had buffered is refused from then on. A leader hands it on only when that
+// host holds no lease.
+type Revoke struct {
+	Ino     Ino
+	Session SessionID
+}
+
 func (*Create) isCommand()      {}
 func (*Link) isCommand()        {}
 func (*Remove) isCommand()      {}
@@ -132,6 +164,9 @@ func (*Write) isCommand()       {}
 func (*SetXattr) isCommand()    {}
 func (*RemoveXattr) isCommand() {}
 func (*Drain) isCommand()       {}
+func (*Delegate) isCommand()    {}
+func (*HandBack) isCommand()    {}
+func (*Revoke) isCommand()      {}
 
 // Result is a command's outcome as Apply computed it, the same on every host. Err
 // is OK or why nothing was changed.

@@ -15,6 +15,7 @@ const (
 	MaxInline     = 4 << 10   // bytes of file data that travel inside a command
 	MaxRows       = 4096      // rows that one command may touch
 	MaxUnanswered = 1024      // unanswered commands of a session
+	MaxHandBack   = 1024      // delegations that one command ends
 	MaxArcs       = 1 << 16   // arcs of a ring
 	DefaultArcs   = 4096      // arcs of a new ring
 	MaxReplicas   = 16        // copies of an object

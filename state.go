@@ -82,3 +82,31 @@ type Batch struct {
 	Changes []Change
 	All     bool // the state jumped here: anything may have changed
 }
+
+// Recall says what a host wants of the owner of a delegated file. The numbers are on the
+// wire: append, never reorder.
+type Recall uint8
+
+// What can be wanted. Whatever it is, an owner whose programs do not have the file open
+// for writing hands it back.
+const (
+	// RecallAttr wants the attributes as programs on the owner's host see them.
+	RecallAttr Recall = 1
+	// RecallRead wants everything written so far to be published.
+	RecallRead Recall = 2
+	// RecallPages is RecallRead for who goes on to read from its kernel's pages: until it
+	// asks the others to forget those (Delegate), the owner publishes each write before
+	// the write returns.
+	RecallPages Recall = 3
+	// RecallWrite is RecallRead by who is about to change the file too: from now on the
+	// owner leaves it to the log where the file ends.
+	RecallWrite Recall = 4
+	// RecallOpen wants to know whether the owner hands the file back.
+	RecallOpen Recall = 5
+)
+
+// Recalled is the owner's answer.
+type Recalled struct {
+	Held bool // the owner keeps the file
+	Attr Attr // only for RecallAttr, and only if Held
+}

@@ -61,6 +61,7 @@ type Node struct {
 	hosts   chan struct{} // noted by the apply loop: hosts or slots changed
 	parting parting
 	orphans orphanWindow
+	recalls *recalls
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -84,7 +85,7 @@ func Open(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{options: o, self: s, key: identity.Key, clock: o.Clock, times: o.Times, logger: o.Logger, members: member.NewDirectory(s.members), hosts: make(chan struct{}, 1)}
+	n := &Node{options: o, self: s, key: identity.Key, clock: o.Clock, times: o.Times, logger: o.Logger, members: member.NewDirectory(s.members), hosts: make(chan struct{}, 1), recalls: newRecalls()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.open(identity); err != nil {
 		return nil, errors.Join(err, n.Close())

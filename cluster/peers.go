@@ -122,6 +122,22 @@ func (p *peers) Lease(ctx context.Context, to signet.HostID, r consensus.LeaseRe
 	return consensus.LeaseGrant{Term: in.Term, Leader: in.Leader, Granted: in.Millis > 0, Released: in.Released}, nil
 }
 
+// recall asks the owner of a delegated file.
+func (p *peers) recall(ctx context.Context, to signet.HostID, m *wire.Recall) (signet.Recalled, error) {
+	var in wire.Recalled
+	b, err := p.call(ctx, to, wire.Out{Class: wire.Control, Method: wire.MethodRecall, Message: m}, &in)
+	b.Release()
+	return in.Recalled, err
+}
+
+// leased asks whether a host holds a lease.
+func (p *peers) leased(ctx context.Context, leader, h signet.HostID) (leased, known bool) {
+	var in wire.Holds
+	b, err := p.call(ctx, leader, wire.Out{Class: wire.Control, Method: wire.MethodLeased, Message: &wire.Leased{Group: p.group, Host: h}}, &in)
+	b.Release()
+	return in.Leased, err == nil && in.Leading
+}
+
 // Snapshot implements consensus.Transport.
 func (p *peers) Snapshot(ctx context.Context, to signet.HostID, index signet.Index) (consensus.SnapshotFiles, error) {
 	var in wire.Chunk

@@ -23,6 +23,8 @@ func (n *Node) serve(s *wire.Server) {
 	s.Handle(wire.MethodHas, n.onHas)
 	s.Handle(wire.MethodJoin, n.onJoin)
 	s.Handle(wire.MethodStatus, n.onStatus)
+	s.Handle(wire.MethodRecall, n.onRecall)
+	s.Handle(wire.MethodLeased, n.onLeased)
 	s.Handle(wire.MethodPing, func(context.Context, signet.HostKey, *wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, nil
 	})

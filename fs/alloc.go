@@ -49,6 +49,6 @@ func (f *FS) Fallocate(r *Request, id Handle, off, n uint64, mode uint32) error 
 		return err
 	}
 	w.Mtime = f.now()
-	_, err = f.commitData(ctx, ino, w)
+	_, err = f.commitAsked(ctx, w)
 	return err
 }

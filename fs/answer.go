@@ -13,13 +13,15 @@ import (
 //  1. It reads everything from one view, opened at its start.
 //  2. It waits until what it read is released (Settle): then every other host would
 //     answer the same. It never waits for changes made after it began.
-//  3. What programs here wrote and did not publish yet is laid over it (overlaid).
+//  3. What programs here wrote and did not publish yet is laid over it. Of a file that is
+//     delegated to another host, that one is asked (newest).
 //  4. Just before it goes to the kernel it enters the gate and asks whether it is still
 //     the newest (Fresh). Only then may the kernel keep it. It leaves the gate when the
 //     reply has been written (Request.Done).
 type answer struct {
 	view  signet.View
 	attrs []*signet.Attr // those in the answer, to be overlaid
+	once  bool           // another host may change it without telling: not to be kept
 }
 
 // attr reads an inode for the answer.
@@ -40,19 +42,21 @@ func (a *answer) attr(ino signet.Ino) (*signet.Attr, error) {
 // It is the last thing a request does: who waits for anything inside the gate may wait
 // for the change feed, which waits at the gate.
 func (f *FS) answer(ctx context.Context, r *Request, read func(*answer) error) (ttl time.Duration, err error) {
-	err = f.look(ctx, read, func(v signet.View) {
+	err = f.look(ctx, read, func(a *answer) {
 		r.pass(&f.gate)
-		ttl = lifetime(v)
+		if ttl = lifetime(a.view); a.once {
+			ttl = 0
+		}
 	})
 	return ttl, err
 }
 
 // settled is answer for what the kernel does not keep, or what is only a step.
 func (f *FS) settled(ctx context.Context, read func(*answer) error) error {
-	return f.look(ctx, read, func(signet.View) {})
+	return f.look(ctx, read, func(*answer) {})
 }
 
-func (f *FS) look(ctx context.Context, read func(*answer) error, pass func(signet.View)) error {
+func (f *FS) look(ctx context.Context, read func(*answer) error, pass func(*answer)) error {
 	for {
 		stands, err := f.tryLook(ctx, read, pass)
 		if stands || err != nil {
@@ -66,7 +70,7 @@ func (f *FS) look(ctx context.Context, read func(*answer) error, pass func(signe
 
 // tryLook is one round. The answer does not stand if what it lacks of this host's own
 // writes was published after its view was opened.
-func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(signet.View)) (stands bool, err error) {
+func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(*answer)) (stands bool, err error) {
 	if err := f.names.Ready(ctx); err != nil {
 		return false, err
 	}
@@ -80,12 +84,37 @@ func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(si
 		return false, failed // settled too: that nothing is there is an answer
 	}
 	for _, at := range a.attrs {
-		if !f.overlaid(at, a.view.Index()) {
-			return false, nil
+		if ok, err := f.newest(ctx, a, at); !ok || err != nil {
+			return false, err
 		}
 	}
-	pass(a.view)
+	pass(a)
 	return true, nil
+}
+
+// newest makes attributes that were read those that programs here are to see. They do not
+// stand if something was published meanwhile, or the file has come to be another's.
+func (f *FS) newest(ctx context.Context, a *answer, at *signet.Attr) (ok bool, err error) {
+	if !at.IsRegular() {
+		return true, nil
+	}
+	if !f.foreign(at.Owner) {
+		if n := f.nodes.peek(at.Ino); n != nil && f.unsettled(n) {
+			if err := f.settleOwn(ctx, n); err == nil || ctx.Err() != nil {
+				return false, err
+			} // else it cannot be published now, and its programs know what they wrote
+		}
+		return f.overlaid(at, a.view.Index()), nil
+	}
+	a.once = true
+	r, err := f.names.Recall(ctx, at.Owner, at.Ino, signet.RecallAttr)
+	if err != nil {
+		return true, f.cutOff(ctx, err)
+	}
+	if r.Held && r.Attr.Ino == at.Ino {
+		*at = r.Attr
+	}
+	return r.Held, nil
 }
 
 // lifetime is called inside the gate.

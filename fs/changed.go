@@ -84,6 +84,9 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		own := f.names.Own(c.Session)
 		if n := f.nodes.peek(c.Ino); n != nil {
 			n.changed(b.Index, own)
+			if !own && f.taken(n) {
+				f.discard(n, signet.Errorf(signet.Ended, "write", inodeText(n.ino), "the file was taken away from this host, which did not answer"))
+			}
 		}
 		switch underWay, forGood := f.doubts.about(c.Ino); {
 		case !own || forGood:

@@ -85,6 +85,21 @@ func (f *FS) commitData(ctx context.Context, ino signet.Ino, c signet.Command) (
 	return res, err
 }
 
+// commitAsked is commitData for a change of bytes that was not buffered: if the file is
+// delegated to another host, that one is asked first.
+func (f *FS) commitAsked(ctx context.Context, w *signet.Write) (signet.Result, error) {
+	for {
+		var err error
+		if w.Asked, err = f.ask(ctx, w.Ino, signet.RecallWrite); err != nil {
+			return signet.Result{}, err
+		}
+		res, err := f.commitData(ctx, w.Ino, w)
+		if signet.KindOf(err) != signet.Busy {
+			return res, err
+		}
+	}
+}
+
 // doubts are the inodes whose bytes may differ from their pages in the kernel
 // although the change is this host's own.
 type doubts struct {
@@ -146,6 +161,8 @@ func opOf(c signet.Command) string {
 		return "set attribute"
 	case *signet.RemoveXattr:
 		return "remove attribute"
+	case *signet.Delegate, *signet.HandBack, *signet.Revoke:
+		return "delegate"
 	}
 	return "change"
 }

@@ -36,6 +36,9 @@ func (f *FS) CopyFileRange(r *Request, in Handle, inOff uint64, out Handle, outO
 		if err := f.publish(ctx, src.node); err != nil {
 			return 0, err
 		}
+		if _, err := f.ask(ctx, src.node.ino, signet.RecallRead); err != nil {
+			return 0, err
+		}
 	}
 	if err := dst.node.flushing.take(ctx); err != nil {
 		return 0, signet.Wrap("copy range to", inodeText(ino), err)
@@ -64,7 +67,7 @@ func (f *FS) share(ctx context.Context, c copying, n uint64) (uint64, error) {
 		if err != nil || done == 0 {
 			return 0, err
 		}
-		_, err = f.commitData(ctx, c.to, w)
+		_, err = f.commitAsked(ctx, w)
 		switch kind := signet.KindOf(err); {
 		case err == nil:
 			return done, nil
@@ -135,7 +138,7 @@ func (f *FS) clone(w *signet.Write, c copying, pieces []extent.Piece) (uint64, e
 			if err != nil {
 				return done, err
 			}
-			e.Inline, e.ObjectOff = sealed, 0
+			e.Inline, e.ObjectOff, e.Floating = sealed, 0, 0
 		}
 		w.Extents = append(w.Extents, e)
 		done += p.Len

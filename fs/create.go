@@ -14,6 +14,7 @@ type newborn struct {
 	mode   uint32 // with type bits
 	rdev   uint32
 	target string
+	own    bool // it is made to be written: delegate it
 }
 
 // permBits are the bits of a mode that creating calls may set.
@@ -24,7 +25,7 @@ const permBits = 0o7777
 func (f *FS) make(ctx context.Context, r *Request, b newborn, held func(signet.Ino)) (signet.Result, []byte, error) {
 	c := &signet.Create{
 		Parent: b.parent, Mode: b.mode &^ (r.Umask & 0o777), UID: r.UID, GID: r.GID,
-		Rdev: b.rdev, Time: f.now(),
+		Rdev: b.rdev, Own: b.own, Time: f.now(),
 	}
 	var err error
 	if b.name != "" {
@@ -133,19 +134,35 @@ func (f *FS) create(r *Request, b newborn, flags uint32) (Entry, Handle, OpenFla
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	var n *node
-	// Held before it exists: an orphan that nobody is known to have open is reaped.
+	b.own = flags&syscall.O_ACCMODE != syscall.O_RDONLY
+	// Held before it exists: an orphan that nobody is known to have open is reaped. And who
+	// sees the new file elsewhere and asks for it has to wait until it is known here whose
+	// it is.
 	res, name, err := f.make(ctx, r, b, func(ino signet.Ino) {
 		n = f.nodes.get(ino, true)
+		n.flushing <- struct{}{}
 		if b.name == "" {
 			f.nodes.orphaned(ino, true)
 		}
 	})
+	h := &handle{flags: flags, direct: b.own && flags&syscall.O_APPEND != 0}
+	if err == nil && b.own {
+		n.own(res.Attr.Owner)
+	}
+	if err == nil {
+		n.opened(h)
+	}
+	if n != nil {
+		n.flushing.give()
+	}
 	if err == nil {
 		var e Entry
 		if e, err = f.outcome(ctx, r, b.parent, name, res); err == nil {
-			h := f.handles.add(n, flags, nil)
-			return e, h.id, OpenFlags{KeepCache: true}, nil
+			id := f.handles.add(n, flags, nil, h.direct).id
+			return e, id, OpenFlags{KeepCache: true, DirectIO: h.direct}, nil
 		}
+		n.closed(h)
+		f.rest(n)
 	}
 	if n != nil {
 		f.nodes.put(n, true)

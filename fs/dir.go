@@ -89,7 +89,7 @@ func (f *FS) OpenDir(r *Request, ino signet.Ino) (Handle, error) {
 	if err != nil {
 		return 0, signet.Wrap("open directory", inodeText(ino), err)
 	}
-	return f.handles.add(n, 0, &listing{}).id, nil
+	return f.handles.add(n, 0, &listing{}, false).id, nil
 }
 
 // ReleaseDir ends a directory's handle.

@@ -58,13 +58,21 @@ func (f *FS) fetch(ctx context.Context, ino signet.Ino, list []want, streaming b
 	return first
 }
 
+// origin is the place that inline data is sealed for.
+func origin(e *signet.Extent) uint64 {
+	if e.Floating != 0 {
+		return e.Floating
+	}
+	return e.Off - uint64(e.ObjectOff)
+}
+
 func (f *FS) fetchOne(ctx context.Context, ino signet.Ino, w *want, streaming bool) error {
 	e := &w.extent
 	if e.Inline == nil {
 		return f.readObject(ctx, &w.row, e.ObjectOff, w.dst, streaming)
 	}
 	var buf [signet.MaxInline]byte
-	plain, err := f.seal.OpenInline(buf[:0], ino, e.Off-uint64(e.ObjectOff), e.Inline)
+	plain, err := f.seal.OpenInline(buf[:0], ino, origin(e), e.Inline)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,12 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 		switch {
 		case err == nil:
 		case res.Err == signet.TooBig && most.halve(w): // too many small extents to replace at once
+		case res.Err == signet.Busy: // the file came to be another host's
+			other, err := f.ask(ctx, n.ino, signet.RecallWrite)
+			if err != nil {
+				return f.unpublished(n, err)
+			}
+			n.asked(other)
 		case res.Err == signet.Stale && stale < maxStale:
 			stale++
 			if err := f.reputAll(ctx, n, named); err != nil {
@@ -145,7 +151,7 @@ type flight struct {
 func (n *node) fly(jobs map[*job]bool, most portion) *signet.Write {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv}
+	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv, Owned: n.right.session != 0, Asked: n.right.asked}
 	fl := &flight{jobs: map[*job]bool{}}
 	for i := 0; i < len(n.over.pieces) && most.bytes > 0; i++ {
 		p := &n.over.pieces[i]

@@ -43,9 +43,11 @@ type FS struct {
 	nodes   nodes
 	handles handles
 	dirty   dirtyNodes
-	memory  *budget // bytes that programs wrote and that are not durable
-	puts    *budget // bytes being sealed and put
-	ahead   *blocks // sealed bytes read ahead
+	idle    idle
+	idleNow chan struct{} // there are many idle files
+	memory  *budget       // bytes that programs wrote and that are not durable
+	puts    *budget       // bytes being sealed and put
+	ahead   *blocks       // sealed bytes read ahead
 
 	life context.Context // of everything that goes on without a request
 	end  context.CancelFunc
@@ -75,7 +77,7 @@ type OpenFlags struct {
 func New(c Config) *FS {
 	f := &FS{
 		names: c.Names, objects: c.Objects, seal: c.Sealer, clock: c.Clock,
-		limits: c.Limits.withDefaults(), report: c.Report,
+		limits: c.Limits.withDefaults(), report: c.Report, idleNow: make(chan struct{}, 1),
 	}
 	if f.report == nil {
 		f.report = func(error) {}
@@ -87,6 +89,7 @@ func New(c Config) *FS {
 	f.kernel.attach(NoKernel{})
 	f.shown.begin(f.clock)
 	f.work.Go(f.writeBack)
+	f.work.Go(f.handBackIdle)
 	return f
 }
 
@@ -98,6 +101,7 @@ func (f *FS) Attach(k Kernel) { f.kernel.attach(k) }
 // No request may be under way or come later.
 func (f *FS) Close(ctx context.Context) error {
 	err := f.Sync(ctx)
+	f.handBackOlder(ctx, 0)
 	f.end()
 	f.work.Wait()
 	return err

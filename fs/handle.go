@@ -14,6 +14,9 @@ type handle struct {
 	node  *node
 	flags uint32 // of open(2)
 	dir   *listing
+	// direct says that the kernel caches no pages of what is done through the handle, and
+	// locks none while a call waits.
+	direct bool
 
 	mu     sync.Mutex
 	seen   uint64 // guarded by mu; failures of the node that were told
@@ -23,6 +26,9 @@ type handle struct {
 func (h *handle) writes() bool {
 	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_RDONLY
 }
+
+// appends says whether the file's end is where the handle writes.
+func (h *handle) appends() bool { return h.flags&syscall.O_APPEND != 0 }
 
 func (h *handle) reads() bool {
 	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_WRONLY
@@ -43,8 +49,8 @@ type handles struct {
 }
 
 // add makes a handle of a node that is held for it.
-func (t *handles) add(n *node, flags uint32, dir *listing) *handle {
-	h := &handle{node: n, flags: flags, dir: dir, seen: n.fails.total()}
+func (t *handles) add(n *node, flags uint32, dir *listing, direct bool) *handle {
+	h := &handle{node: n, flags: flags, dir: dir, direct: direct, seen: n.fails.total()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.of == nil {

@@ -18,70 +18,68 @@ const (
 	modelSize = 40_000
 )
 
-// modelFile is the file as everybody has it, and what each host wrote and did not
-// publish.
+// modelFile is the file as everybody has it.
 type modelFile struct {
-	data  [modelSize]byte
-	size  int
-	dirty [2]modelDirty
-}
-
-type modelDirty struct {
 	data [modelSize]byte
-	mask [modelSize]bool
-	end  int
+	size int
 }
 
-func (m *modelFile) write(host, off int, data []byte) {
-	d := &m.dirty[host]
-	for i, b := range data {
-		d.data[off+i], d.mask[off+i] = b, true
-	}
-	d.end = max(d.end, off+len(data))
+func (m *modelFile) write(off int, data []byte) {
+	copy(m.data[off:], data)
+	m.size = max(m.size, off+len(data))
 }
 
-func (m *modelFile) publish(host int) {
-	d := &m.dirty[host]
-	for i, is := range d.mask {
-		if is {
-			m.data[i] = d.data[i]
-		}
-	}
-	m.size = max(m.size, d.end)
-	*d = modelDirty{}
-}
-
-func (m *modelFile) truncate(host, size int) {
-	m.publish(host)
+func (m *modelFile) truncate(size int) {
 	if size < m.size {
 		clear(m.data[size:])
 	}
 	m.size = size
 }
 
-func (m *modelFile) punch(host, off, n int, keep bool) {
-	m.publish(host)
+func (m *modelFile) punch(off, n int, keep bool) {
 	clear(m.data[off : off+n])
 	if !keep {
 		m.size = max(m.size, off+n)
 	}
 }
 
-// view returns the file as programs on a host see it.
-func (m *modelFile) view(host int) []byte {
-	d := &m.dirty[host]
-	v := bytes.Clone(m.data[:])
-	for i, is := range d.mask {
-		if is {
-			v[i] = d.data[i]
-		}
-	}
-	return v[:max(m.size, d.end)]
+// modelHost is a host and the handles it has of the file, any of which may be zero.
+type modelHost struct {
+	*user
+	write, add, read fs.Handle
 }
 
-// TestModel runs random calls on two hosts that have the same file open and compares
-// every byte and size with the model: a host sees its own writes at once, the other
-// one's when they are published.
+// reader returns a handle to read through.
+func (h *modelHost) reader(rt *rapid.T) fs.Handle {
+	var open []fs.Handle
+	for _, id := range []fs.Handle{h.write, h.read} {
+		if id != 0 {
+			open = append(open, id)
+		}
+	}
+	if len(open) == 0 {
+		rt.Skip("nothing open to read")
+	}
+	return rapid.SampledFrom(open).Draw(rt, "handle")
+}
+
+// toggle closes a handle, or opens it.
+func (h *modelHost) toggle(rt *rapid.T, ino signet.Ino) {
+	which := rapid.SampledFrom([]struct {
+		id    *fs.Handle
+		flags uint32
+	}{{&h.write, syscall.O_RDWR}, {&h.add, syscall.O_WRONLY | syscall.O_APPEND}, {&h.read, syscall.O_RDONLY}}).Draw(rt, "which")
+	if *which.id != 0 {
+		h.close(*which.id)
+		*which.id = 0
+		return
+	}
+	*which.id = h.open(ino, which.flags)
+}
+
+// TestModel runs random calls on three hosts that have the same file open, in every way,
+// and compares every byte and size with the model: each host sees at once what any has
+// written.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -89,76 +87,92 @@ func TestModel(t *testing.T) {
 		v.Limits = fs.Limits{Dirty: 64 << 10} // everything is under pressure
 		v.State.MaxCut = 3
 		v.State.MaxLower = 5
-		hosts := []*user{newUser(t, v.Mount()), newUser(t, v.Mount())}
-		first, ino := hosts[0].create(root, "f", 0o644)
-		open := []fs.Handle{first, hosts[1].open(ino, syscall.O_RDWR)}
+		hosts := []*modelHost{{user: newUser(t, v.Mount())}, {user: newUser(t, v.Mount())}, {user: newUser(t, v.Mount())}}
+		var ino signet.Ino
+		hosts[0].write, ino = hosts[0].create(root, "f", 0o644)
+		hosts[1].write = hosts[1].open(ino, syscall.O_RDWR)
 		m := &modelFile{}
 
-		host := rapid.IntRange(0, 1)
+		host := rapid.IntRange(0, len(hosts)-1)
 		span := func(rt *rapid.T) (off, n int) {
 			off = rapid.IntRange(0, modelSize-1).Draw(rt, "off")
 			return off, rapid.IntRange(1, min(9000, modelSize-off)).Draw(rt, "n")
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"write": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
+				h := hosts[host.Draw(rt, "host")]
+				if h.write == 0 {
+					rt.Skip("not open")
+				}
 				off, n := span(rt)
 				data := bytes.Repeat([]byte{rapid.Byte().Draw(rt, "byte")}, n)
-				hosts[h].write(open[h], int64(modelBase+off), string(data))
-				m.write(h, off, data)
+				h.user.write(h.write, int64(modelBase+off), string(data))
+				m.write(off, data)
+			},
+			"append": func(rt *rapid.T) {
+				h := hosts[host.Draw(rt, "host")]
+				n := rapid.IntRange(1, 6000).Draw(rt, "n")
+				if h.add == 0 || m.size+n > modelSize || m.size == 0 {
+					rt.Skip("not open, or no room")
+				}
+				data := bytes.Repeat([]byte{rapid.Byte().Draw(rt, "byte")}, n)
+				h.user.write(h.add, 0, string(data))
+				m.write(m.size, data)
 			},
 			"fsync": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
-				hosts[h].fsync(open[h])
-				m.publish(h)
+				h := hosts[host.Draw(rt, "host")]
+				if h.write == 0 {
+					rt.Skip("not open")
+				}
+				h.fsync(h.write)
 			},
-			"reopen": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
-				hosts[h].close(open[h])
-				m.publish(h)
-				open[h] = hosts[h].open(ino, syscall.O_RDWR)
+			"open or close": func(rt *rapid.T) {
+				hosts[host.Draw(rt, "host")].toggle(rt, ino)
 			},
 			"truncate": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
+				h := hosts[host.Draw(rt, "host")]
 				size := rapid.IntRange(0, modelSize).Draw(rt, "size")
-				hosts[h].must(func(r *fs.Request) error {
-					_, _, err := hosts[h].SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: uint64(modelBase + size)})
+				h.must(func(r *fs.Request) error {
+					_, _, err := h.SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: uint64(modelBase + size)})
 					return err
 				})
-				m.truncate(h, size)
+				m.truncate(size)
 			},
 			"punch": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
+				h := hosts[host.Draw(rt, "host")]
+				if h.write == 0 {
+					rt.Skip("not open")
+				}
 				off, n := span(rt)
 				keep := rapid.Bool().Draw(rt, "keep")
 				mode := uint32(fs.FallocZeroRange)
 				if keep {
 					mode = fs.FallocPunchHole | fs.FallocKeepSize
 				}
-				hosts[h].must(func(r *fs.Request) error {
-					return hosts[h].Fallocate(r, open[h], uint64(modelBase+off), uint64(n), mode)
+				h.must(func(r *fs.Request) error {
+					return h.Fallocate(r, h.write, uint64(modelBase+off), uint64(n), mode)
 				})
-				m.punch(h, off, n, keep)
+				m.punch(off, n, keep)
 			},
 			"read": func(rt *rapid.T) {
-				h := host.Draw(rt, "host")
+				i := host.Draw(rt, "host")
+				h := hosts[i]
+				id := h.reader(rt)
 				off, n := span(rt)
-				got := hosts[h].read(open[h], int64(modelBase+off), n)
-				view := m.view(h)
-				want := view[min(off, len(view)):min(off+n, len(view))]
+				got := h.user.read(id, int64(modelBase+off), n)
+				want := m.data[min(off, m.size):min(off+n, m.size)]
 				if got != string(want) {
-					rt.Fatalf("host %d reads at %d: %d bytes, want %d: first difference %d", h, off, len(got), len(want), differ(got, want))
+					rt.Fatalf("host %d reads at %d: %d bytes, want %d: first difference %d", i, off, len(got), len(want), differ(got, want))
 				}
 			},
-			"": func(rt *rapid.T) {
-				for h, u := range hosts {
-					size := uint64(0)
-					if n := len(m.view(h)); n > 0 || m.size > 0 {
-						size = uint64(modelBase + n)
-					}
-					if at := u.stat(ino); at.Size != size && !(size == 0 && at.Size == modelBase) {
-						rt.Fatalf("host %d: size %d, want %d", h, at.Size, size)
-					}
+			"stat": func(rt *rapid.T) {
+				i := host.Draw(rt, "host")
+				size := uint64(0)
+				if m.size > 0 {
+					size = uint64(modelBase + m.size)
+				}
+				if at := hosts[i].stat(ino); at.Size != size && !(size == 0 && at.Size == modelBase) {
+					rt.Fatalf("host %d: size %d, want %d", i, at.Size, size)
 				}
 			},
 		})

@@ -27,6 +27,7 @@ type node struct {
 	flight    *flight       // guarded by mu; the Write under way, if any
 	ticket    signet.Ticket // guarded by mu; of the newest Write, until it is released
 	pin       signet.View   // guarded by mu; keeps objects without a name from being collected
+	right     right         // guarded by mu; to buffer what is written
 	fails     failures
 }
 
@@ -111,6 +112,14 @@ func (t *nodes) peek(ino signet.Ino) *node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.of[ino]
+}
+
+// isOpen says whether there is a handle of ino.
+func (t *nodes) isOpen(ino signet.Ino) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	n := t.of[ino]
+	return n != nil && n.opens > 0
 }
 
 // orphaned notes that an inode has lost its last name, or (named) got one again.

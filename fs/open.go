@@ -23,25 +23,79 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 	if err != nil {
 		return nil, OpenFlags{}, signet.Wrap("open", inodeText(ino), err)
 	}
-	h := f.handles.add(n, flags, nil)
-	if flags&syscall.O_TRUNC != 0 && h.writes() {
-		if _, err := f.setAttr(ctx, r, ino, AttrChange{Set: signet.SetSize}); err != nil {
-			f.letGo(h.id)
-			return nil, OpenFlags{}, err
+	var direct bool
+	if writes := flags&syscall.O_ACCMODE != syscall.O_RDONLY; writes {
+		direct, err = f.openToWrite(ctx, r, n, flags)
+	} else {
+		// Whoever writes it may be done with it; else its pages are not for us to keep.
+		var other signet.SessionID
+		other, err = f.ask(ctx, ino, signet.RecallOpen)
+		direct = other != 0
+		err = f.cutOff(ctx, err)
+	}
+	if err != nil {
+		f.nodes.put(n, true)
+		return nil, OpenFlags{}, signet.Wrap("open", inodeText(ino), err)
+	}
+	h := f.handles.add(n, flags, nil, direct)
+	if !h.writes() {
+		n.opened(h)
+	}
+	return h, OpenFlags{KeepCache: f.kept.open(ino), DirectIO: direct, NoFlush: !h.writes()}, nil
+}
+
+// openToWrite makes this host the owner of the file, if no other is, and truncates it if
+// that is wanted. It says whether the handle has to be direct. The handle is counted.
+func (f *FS) openToWrite(ctx context.Context, r *Request, n *node, flags uint32) (direct bool, err error) {
+	if err := n.flushing.take(ctx); err != nil {
+		return false, err
+	}
+	defer n.flushing.give()
+	take, truncated := f.delegate(ctx, n), false
+	if flags&syscall.O_TRUNC != 0 {
+		take = func() (signet.Result, error) {
+			res, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize, own: true})
+			truncated = err == nil
+			return res, err
 		}
 	}
-	return h, OpenFlags{KeepCache: f.kept.open(ino), NoFlush: !h.writes()}, nil
+	n.mu.Lock()
+	held := f.holds(n)
+	n.mu.Unlock()
+	var other signet.SessionID
+	if !held {
+		if other, err = f.claim(ctx, n, signet.RecallOpen, take); err != nil {
+			return false, err
+		}
+	}
+	if flags&syscall.O_TRUNC != 0 && !truncated {
+		if _, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize}); err != nil {
+			return false, err
+		}
+	}
+	direct = other != 0 || flags&syscall.O_APPEND != 0
+	n.opened(&handle{flags: flags, direct: direct})
+	return direct, nil
+}
+
+// cutOff returns err unless it says that this host has no lease and may show what it has.
+func (f *FS) cutOff(ctx context.Context, err error) error {
+	if signet.KindOf(err) == signet.Unavailable {
+		return f.names.Ready(ctx)
+	}
+	return err
 }
 
 // hold returns the node of ino, held for a handle.
 func (f *FS) hold(ctx context.Context, ino signet.Ino, dir bool) (*node, error) {
-	wasOpen := f.nodes.peek(ino) != nil
+	wasOpen := f.nodes.isOpen(ino)
 	// Held before it is looked at: from here on the change feed tells if it becomes an
 	// orphan; if it is one already, the view says so.
 	n := f.nodes.get(ino, true)
 	var at *signet.Attr
-	err := f.settled(ctx, func(a *answer) (err error) {
-		at, err = a.attr(ino)
+	err := f.settled(ctx, func(a *answer) error {
+		now, err := a.view.Attr(ino) // not what its owner knows: its type and links are in the log
+		at = &now
 		return err
 	})
 	switch {
@@ -76,6 +130,8 @@ func (f *FS) letGo(id Handle) {
 	if h == nil {
 		return
 	}
+	h.node.closed(h)
+	f.rest(h.node)
 	if f.nodes.put(h.node, true) {
 		f.discard(h.node, nil) // nobody can ever read it
 		return

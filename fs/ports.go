@@ -36,6 +36,12 @@ type Names interface {
 	// Writable returns nil, or why no change is possible now. It never waits.
 	Writable(ctx context.Context) error
 
+	// Recall asks the owner of a file, another session that the log names, for what why
+	// says. It returns when what the answer rests on is released: a view that is opened
+	// afterwards shows it. An owner that is gone holds nothing. It fails with Unavailable
+	// if this host has no lease, so cannot know who is gone.
+	Recall(ctx context.Context, owner signet.SessionID, ino signet.Ino, why signet.Recall) (signet.Recalled, error)
+
 	// Own says whether commands of session s come from this mount. The kernel here
 	// has the pages of its own writes already.
 	Own(s signet.SessionID) bool

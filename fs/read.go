@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"math"
 	"syscall"
 
 	"github.com/signetfs/signet"
@@ -45,8 +46,9 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		r.onDone(func() { f.reads.end(in) })
 	}
 	streaming := h.streams(off, uint64(len(dst)))
+	t := try{r: r, h: h, in: in, off: off, dst: dst, streaming: streaming}
 	for round := 0; ; round++ {
-		got, verdict, err := f.tryRead(ctx, r, h.node, in, off, dst, streaming)
+		got, verdict, err := f.tryRead(ctx, &t)
 		switch {
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
@@ -71,18 +73,41 @@ const (
 	readAgain          // it is not right, or took too long
 )
 
-func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off uint64, dst []byte, streaming bool) (int, verdict, error) {
+// try is a READ that is tried, maybe more than once.
+type try struct {
+	r         *Request
+	h         *handle
+	in        *reading // nil if no page waits for it
+	off       uint64
+	dst       []byte
+	streaming bool
+	asked     signet.SessionID // the owner that has published the file for it
+	failed    bool             // what programs here wrote cannot be published
+}
+
+func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := f.names.Ready(ctx); err != nil {
 		return 0, readStands, err
 	}
+	n, in := t.h.node, t.in
 	v := f.names.View()
 	defer v.Close()
+	at, err := v.Attr(n.ino)
+	switch {
+	case err != nil && v.Fresh():
+		return 0, readStands, err
+	case err != nil:
+		return 0, readOld, err
+	}
+	if f.foreign(at.Owner) && at.Owner != t.asked || f.unsettled(n) && !t.failed {
+		return 0, readAgain, f.readied(ctx, t, at.Owner)
+	}
 	if in != nil {
 		f.reads.from(in, v.Index(), cancel)
 	}
-	got, seen, err := f.readView(ctx, v, n, off, dst, streaming)
+	got, seen, err := f.readView(ctx, v, n, &at, t.off, t.dst, t.streaming)
 	if err == nil {
 		err = v.Settle(ctx)
 	}
@@ -99,8 +124,34 @@ func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off 
 		leave()
 		return got, readOld, nil
 	}
-	r.onDone(leave)
+	t.r.onDone(leave)
 	return got, readStands, nil
+}
+
+// readied has what a READ must show published: by the file's owner, or by this host if
+// it is none. The READ will open its view after that, so the change feed need not wait for
+// it, and must not: the publication waits for the feed.
+func (f *FS) readied(ctx context.Context, t *try, owner signet.SessionID) error {
+	n := t.h.node
+	if t.in != nil {
+		f.reads.from(t.in, math.MaxUint64, nil)
+		defer f.reads.from(t.in, 0, nil)
+	}
+	if !f.foreign(owner) {
+		if err := f.settleOwn(ctx, n); err != nil {
+			t.failed = true // it cannot be published now, and its programs know what they wrote
+		}
+		return ctx.Err()
+	}
+	why := signet.RecallRead
+	if t.in != nil && !t.h.direct {
+		why = signet.RecallPages
+	}
+	r, err := f.names.Recall(ctx, owner, n.ino, why)
+	if r.Held || signet.KindOf(err) == signet.Unavailable {
+		t.asked = owner
+	}
+	return f.cutOff(ctx, err)
 }
 
 // moved says whether data laid over a view at index, when published was seen, may
@@ -114,11 +165,7 @@ func (n *node) moved(seen, index signet.Index) bool {
 
 // readView fills dst from the view and, over that, from what is not published. It
 // returns how many bytes there are, and the node's newest publication at the time.
-func (f *FS) readView(ctx context.Context, v signet.View, n *node, off uint64, dst []byte, streaming bool) (int, signet.Index, error) {
-	at, err := v.Attr(n.ino)
-	if err != nil {
-		return 0, 0, err
-	}
+func (f *FS) readView(ctx context.Context, v signet.View, n *node, at *signet.Attr, off uint64, dst []byte, streaming bool) (int, signet.Index, error) {
 	n.mu.Lock()
 	seen := n.published
 	size := max(at.Size, n.over.end())

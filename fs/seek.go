@@ -25,6 +25,10 @@ func (f *FS) Lseek(r *Request, id Handle, off uint64, whence uint32) (uint64, er
 	}
 	ctx, cancel := f.begin(r)
 	defer cancel()
+	_, err = f.ask(ctx, ino, signet.RecallRead)
+	if err := f.cutOff(ctx, err); err != nil {
+		return 0, err
+	}
 	for {
 		if err := f.names.Ready(ctx); err != nil {
 			return 0, err

@@ -20,6 +20,8 @@ type AttrChange struct {
 	AtimeNow bool // instead of Atime; signet.SetAtime must be set too
 	MtimeNow bool
 	KillPriv bool // the kernel asks to clear set-uid and set-gid (HANDLE_KILLPRIV_V2)
+
+	own bool // make this host the file's owner too
 }
 
 // SetAttr changes attributes: chmod, chown, utimens, truncate. Whether the caller may
@@ -54,6 +56,12 @@ func (f *FS) setAttr(ctx context.Context, r *Request, ino signet.Ino, c AttrChan
 		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
 	}
 	defer n.flushing.give()
+	return f.setAttrLocked(ctx, r, n, c)
+}
+
+// setAttrLocked is setAttr for who holds n.flushing.
+func (f *FS) setAttrLocked(ctx context.Context, r *Request, n *node, c AttrChange) (signet.Result, error) {
+	ino := n.ino
 	if n.isDirty() {
 		// A truncation goes ahead without: it may be what makes room.
 		if err := f.publishLocked(ctx, n); err != nil && c.Set&signet.SetSize == 0 {
@@ -69,14 +77,24 @@ func (f *FS) setAttr(ctx context.Context, r *Request, ino signet.Ino, c AttrChan
 			return signet.Result{}, err
 		}
 	}
-	if c.Set&signet.SetSize == 0 {
-		return f.commit(ctx, ino, cmd)
+	why, change := signet.RecallRead, f.commit
+	if c.Set&signet.SetSize != 0 {
+		why, change = signet.RecallWrite, f.commitData
 	}
-	res, err := f.commitData(ctx, ino, cmd)
-	if err == nil {
-		f.cut(n, c.Size, signet.MaxFileSize)
+	for {
+		if !c.own {
+			if cmd.Asked, err = f.ask(ctx, ino, why); err != nil {
+				return signet.Result{}, err
+			}
+		}
+		res, err := change(ctx, ino, cmd)
+		if err == nil && c.Set&signet.SetSize != 0 {
+			f.cut(n, c.Size, signet.MaxFileSize)
+		}
+		if c.own || signet.KindOf(err) != signet.Busy {
+			return res, err
+		}
 	}
-	return res, err
 }
 
 // command translates a change. Clearing set-uid and set-gid needs to know the mode.
@@ -84,7 +102,7 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr,
 	now := f.now()
 	cmd := &signet.SetAttr{
 		Ino: ino, Set: c.Set, Mode: c.Mode & permBits, UID: c.UID, GID: c.GID, Size: c.Size,
-		Atime: c.Atime, Mtime: c.Mtime, Ctime: c.Ctime, Time: now,
+		Atime: c.Atime, Mtime: c.Mtime, Ctime: c.Ctime, Own: c.own, Time: now,
 	}
 	if c.AtimeNow {
 		cmd.Atime = now

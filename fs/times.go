@@ -25,6 +25,20 @@ const (
 	// being asked to: what a local filesystem's journal takes too.
 	writeBackAfter = 5 * time.Second
 
+	// idleFor is how long a file stays delegated to this host after it was closed. Until
+	// then the first other host that looks at it waits for a round trip and a commit; a
+	// longer time makes fewer, larger commands.
+	idleFor = time.Second
+
+	// crowdedFor is how long after another host has announced a change of a file it may be
+	// on its way: no call lasts longer.
+	crowdedFor = callTimeout + 5*time.Second
+
+	// reclaimPatience is how long a write waits for a file that was taken away from this
+	// host to be delegated to it again. The kernel may hold a page locked meanwhile, which
+	// the change feed may have to wait for.
+	reclaimPatience = 2 * time.Second
+
 	// writeBackRetry is the pause after a background publication failed.
 	writeBackRetry = time.Second
 

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"syscall"
 
 	"github.com/signetfs/signet"
 )
@@ -14,11 +13,11 @@ const (
 )
 
 // Write takes data, which it does not keep, and returns how much of it: all, or none
-// and why. The data is in memory then; an error of what happens to it later comes out
-// of the next Write, Fsync or Flush of each handle of the file. It may wait for memory,
-// so for puts, but never for a release: the kernel holds the pages locked meanwhile,
-// and the change feed may have to wait for those (reads.go). With O_APPEND the data
-// goes to the end of the file, whatever off is.
+// and why. Under a delegation the data is in memory then; an error of what happens to it
+// later comes out of the next Write, Fsync or Flush of each handle of the file. Through a
+// cached handle it may wait for memory, so for puts, but never for a release: the kernel
+// holds pages locked meanwhile, and the change feed may have to wait for those (reads.go,
+// delegation.go). With O_APPEND the data goes to the end of the file, whatever off is.
 func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) (int, error) {
 	h, err := f.handles.file(id, true)
 	if err != nil {
@@ -32,39 +31,142 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 	if err := f.names.Writable(ctx); err != nil {
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
 	}
-	fromCache := flags&WriteFromCache != 0
-	if err := f.reserve(ctx, h, int64(len(data)), fromCache); err != nil {
+	w := writing{h: h, off: uint64(off), data: data, fromCache: flags&WriteFromCache != 0, now: f.now()}
+	w.kill = flags&WriteKillPriv != 0 || r.UID != 0 && !w.fromCache
+	if err := f.reserve(ctx, h, int64(len(data)), w.fromCache); err != nil {
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
 	}
-	to := uint64(off)
-	if h.flags&syscall.O_APPEND != 0 && !fromCache {
-		if to, err = f.endOf(h.node); err != nil {
-			f.memory.add(-int64(len(data)))
-			return 0, signet.Wrap("write", inodeText(h.node.ino), err)
+	err = f.write(ctx, &w)
+	f.memory.add(w.grew - int64(len(data)))
+	if err != nil {
+		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
+	}
+	f.unlike(h, &w)
+	return len(data), nil
+}
+
+// writing is one write under way.
+type writing struct {
+	h         *handle
+	off       uint64 // where it goes; with O_APPEND: where it went
+	data      []byte
+	fromCache bool
+	kill      bool // clear set-uid, set-gid and capabilities
+	now       signet.Time
+	grew      int64 // memory that it took in the overlay
+}
+
+// write carries a write out as the host's right to the file allows.
+func (f *FS) write(ctx context.Context, w *writing) error {
+	n := w.h.node
+	for {
+		if w.h.appends() && !w.fromCache {
+			end, err := f.endOf(n)
+			if err != nil {
+				return err
+			}
+			w.off = end
+		}
+		switch f.lay(w) {
+		case wayBuffer:
+			f.buffered(w)
+			return nil
+		case wayThrough:
+			f.soil(n)
+			return f.writeThrough(ctx, w.h)
+		case wayAppend:
+			return f.append(ctx, w)
+		}
+		if done, err := f.writeAsGuest(ctx, w); done || err != nil {
+			return err
 		}
 	}
-	n := h.node
-	kill := flags&WriteKillPriv != 0 || r.UID != 0 && !fromCache
+}
+
+// The ways of a write.
+type way int
+
+const (
+	wayBuffer  way = iota // it is in the overlay, and that is all
+	wayThrough            // it is there, and has to be published before it returns
+	wayAppend             // Apply has to say where the file ends
+	wayGuest              // the file is not this host's
+)
+
+// lay puts the data into the overlay if the file is this host's, and says what else has
+// to be done.
+func (f *FS) lay(w *writing) way {
+	n := w.h.node
 	n.mu.Lock()
-	grew := n.over.write(to, data)
-	n.mtime = f.now()
-	n.killPriv = n.killPriv || kill
+	defer n.mu.Unlock()
+	way := f.wayOf(w)
+	if way == wayBuffer || way == wayThrough {
+		n.lay(w)
+	}
+	return way
+}
+
+// wayOf decides about a write. n.mu is held.
+func (f *FS) wayOf(w *writing) way {
+	n := w.h.node
+	switch crowded := f.isCrowded(n); {
+	case !f.holds(n):
+		return wayGuest
+	case crowded && w.h.appends() && !w.fromCache:
+		return wayAppend
+	case n.right.watched && !w.fromCache && (w.h.direct || !crowded):
+		return wayThrough
+	}
+	return wayBuffer
+}
+
+// lay puts data into the overlay. n.mu is held.
+func (n *node) lay(w *writing) {
+	w.grew = n.over.write(w.off, w.data)
+	n.mtime = w.now
+	n.killPriv = n.killPriv || w.kill
+}
+
+// buffered has written data published when it is time to.
+func (f *FS) buffered(w *writing) {
+	n := w.h.node
+	f.soil(n)
+	n.mu.Lock()
 	pieces := len(n.over.pieces)
 	n.mu.Unlock()
-	f.memory.add(grew - int64(len(data)))
-	f.soil(n)
-	if to != uint64(off) {
-		f.misplaced(r, n.ino)
-	}
 	switch {
 	case pieces > maxPieces:
 		f.publishSoon(n)
-	case to%chunk+uint64(len(data)) >= chunk:
+	case w.off%chunk+uint64(len(w.data)) >= chunk:
 		if f.startAll(n, false) > maxUnnamed {
 			f.publishSoon(n)
 		}
 	}
-	return len(data), nil
+}
+
+// writeThrough publishes what is in the overlay and waits until everybody sees it.
+func (f *FS) writeThrough(ctx context.Context, h *handle) error {
+	err := f.publish(ctx, h.node)
+	if err == nil {
+		err = h.node.released(ctx)
+	}
+	if failed := h.failed(); failed != nil {
+		return failed // once, and not again as an error of the background
+	}
+	return err
+}
+
+// unlike has the kernel forget pages that a write through a direct handle has passed by.
+// (The kernel drops them before it asks; another program here may have had them read
+// again since.)
+func (f *FS) unlike(h *handle, w *writing) {
+	n := h.node
+	n.mu.Lock()
+	is := h.direct && !w.fromCache && n.right.cached > 0
+	n.mu.Unlock()
+	if is {
+		f.kernel.get().DropPages(n.ino, int64(w.off), int64(len(w.data)))
+	}
 }
 
 // reserve waits until there is memory for size bytes, and makes some.
@@ -106,18 +208,6 @@ func (f *FS) endOf(n *node) (uint64, error) {
 	}
 }
 
-// misplaced is called when data went elsewhere than where the kernel put it into its
-// pages: the file had grown or shrunk elsewhere. The kernel must forget those once it
-// has the reply.
-func (f *FS) misplaced(r *Request, ino signet.Ino) {
-	r.onDone(func() {
-		f.work.Go(func() {
-			f.kernel.get().DropPages(ino, 0, -1)
-			f.kernel.get().DropAttr(ino)
-		})
-	})
-}
-
 // Flush is a close(2) of one of the descriptors of a handle: what was written is
 // published, so that whoever opens the file next, anywhere, reads it.
 func (f *FS) Flush(r *Request, id Handle) error {
@@ -146,12 +236,5 @@ func (f *FS) Fsync(r *Request, id Handle) error {
 func (f *FS) flush(r *Request, h *handle) error {
 	ctx, cancel := f.begin(r)
 	defer cancel()
-	err := f.publish(ctx, h.node)
-	if err == nil {
-		err = h.node.released(ctx)
-	}
-	if failed := h.failed(); failed != nil {
-		return failed // once, and not again as an error of the background
-	}
-	return err
+	return f.writeThrough(ctx, h)
 }

@@ -105,6 +105,11 @@
 //	12 status     none, 1 MiB      Status [] -> []; the payload is for the program that asked
 //	13 ping       none, none       Ping [] -> []
 //	14 (reserved)
+//	15 recall     none, none       Recall [group, session, inode, why]
+//	                               -> Recalled [held (bool), inode, mode, links, uid, gid, rdev, size, bytes,
+//	                               atime, its nanoseconds, mtime, its, ctime, its, btime, its, owner]
+//	16 leased     none, none       Leased [group, host]
+//	                               -> Holds [leading (bool), leased (bool)]
 //
 // If there are more orphans than a lease may list, it lists a part, ascending, and says
 // nothing of numbers below its first or above its last; 0 and 2^64-1 stand for the ends.

@@ -55,6 +55,13 @@ var samples = []struct {
 	}}, func() Message { return &Joined{} }},
 	{"status", &Status{}, func() Message { return &Status{} }},
 	{"ping", &Ping{}, func() Message { return &Ping{} }},
+	{"recall", &Recall{1, 70_000, 300, signet.RecallWrite}, func() Message { return &Recall{} }},
+	{"recalled", &Recalled{signet.Recalled{Held: true, Attr: signet.Attr{
+		Ino: 300, Mode: 0o100644, Nlink: 1, UID: 2, GID: 3, Rdev: 4, Size: 1 << 40, Bytes: 5,
+		Atime: signet.Time{Sec: -1, Nsec: 6}, Mtime: signet.Time{Sec: 7, Nsec: 8}, Ctime: signet.Time{Sec: 9, Nsec: 10}, Btime: signet.Time{Sec: 11, Nsec: 12}, Owner: 70_000,
+	}}}, func() Message { return &Recalled{} }},
+	{"leased", &Leased{1, 3}, func() Message { return &Leased{} }},
+	{"holds", &Holds{true, false}, func() Message { return &Holds{} }},
 }
 
 func encode(m Message) []byte {

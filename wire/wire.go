@@ -49,6 +49,8 @@ const (
 	MethodStatus   Method = 12
 	MethodPing     Method = 13
 	// 14 is reserved: docs/decisions/0008.
+	MethodRecall Method = 15
+	MethodLeased Method = 16
 
 	FirstAppMethod Method = 1024
 )
@@ -56,7 +58,7 @@ const (
 var methodNames = [...]string{
 	MethodRaft: "raft", MethodPropose: "propose", MethodLease: "lease", MethodRelease: "release",
 	MethodAck: "ack", MethodSnapshot: "snapshot", MethodPut: "put", MethodGet: "get",
-	MethodHas: "has", MethodJoin: "join", MethodStatus: "status", MethodPing: "ping",
+	MethodHas: "has", MethodJoin: "join", MethodStatus: "status", MethodPing: "ping", MethodRecall: "recall", MethodLeased: "leased",
 }
 
 func (m Method) String() string {
@@ -96,6 +98,8 @@ func methodLimits() map[Method]Limits {
 		MethodJoin:     {},
 		MethodStatus:   {Reply: 1 << 20},
 		MethodPing:     {},
+		MethodRecall:   {},
+		MethodLeased:   {},
 	}
 }
 

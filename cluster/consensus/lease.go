@@ -188,6 +188,19 @@ func (n *Node) Grant(r LeaseRequest) (LeaseGrant, error) {
 	return g, nil
 }
 
+// HoldsLease says whether host h may answer from its own copy. Only the leader knows, and
+// not before it has led for the length of a lease.
+func (n *Node) HoldsLease(h signet.HostID) (leased, known bool) {
+	now := n.clock.Now()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.ledger
+	if !l.safe(now) || now.Before(l.elected.Add(l.times.Lease+l.times.Drift)) {
+		return false, false
+	}
+	return h == l.self || l.holds(l.holder(h), now), true
+}
+
 // leaseLoop asks for this host's lease, again and again.
 func (n *Node) leaseLoop() {
 	ticker := n.clock.NewTicker(n.times.Renew)

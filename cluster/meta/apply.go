@@ -169,6 +169,12 @@ func (t *tx) volumeCommand(c signet.Command) signet.Result {
 		return t.removeXattr(c)
 	case *signet.Drain:
 		return t.drain(c)
+	case *signet.Delegate:
+		return t.delegate(c)
+	case *signet.HandBack:
+		return t.handBack(c)
+	case *signet.Revoke:
+		return t.revoke(c)
 	}
 	return refuse(signet.Invalid)
 }

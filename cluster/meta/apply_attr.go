@@ -11,6 +11,12 @@ func (t *tx) setAttr(c *signet.SetAttr) signet.Result {
 	if k != signet.OK {
 		return refuse(k)
 	}
+	switch {
+	case c.Own && !in.IsRegular():
+		return refuse(signet.Invalid)
+	case c.Own && t.foreign(&in, 0), c.Set&signet.SetSize != 0 && t.foreign(&in, c.Asked):
+		return signet.Result{Err: signet.Busy, Attr: in.Attr}
+	}
 	size := c.Set&signet.SetSize != 0 && c.Size != in.Size
 	if c.Set&signet.SetSize != 0 {
 		if k := mayResize(&in, c.Size); k != signet.OK {
@@ -40,6 +46,10 @@ func (t *tx) setAttr(c *signet.SetAttr) signet.Result {
 		in.Ctime = c.Ctime
 	}
 	t.changed(in.Ino, signet.ChangedAttr)
+	if c.Own {
+		in.Owner = t.session
+		t.change(signet.Change{Ino: in.Ino, What: signet.ChangedData | signet.ChangedAttr, Len: math.MaxUint64})
+	}
 	if size {
 		t.resize(&in, c.Size)
 	}

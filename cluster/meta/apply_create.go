@@ -27,6 +27,9 @@ func (t *tx) inode(ino signet.Ino) (inode, signet.Kind) {
 		return inode{}, signet.NotFound
 	}
 	in.Ino = ino // the key says it, not the row
+	if in.Owner != 0 && !t.lives(in.Owner) {
+		in.Owner = 0 // its delegations ended with it
+	}
 	return in, signet.OK
 }
 
@@ -155,8 +158,11 @@ func (t *tx) newInode(c *signet.Create, tmpfile bool) (inode, signet.Kind) {
 	default:
 		return in, signet.Invalid
 	}
-	if tmpfile && !in.IsRegular() || !in.IsSymlink() && len(c.Target) > 0 {
+	if (tmpfile || c.Own) && !in.IsRegular() || !in.IsSymlink() && len(c.Target) > 0 {
 		return in, signet.Invalid
+	}
+	if c.Own {
+		in.Owner = t.session
 	}
 	// Numbers come from granted ranges and are never used again.
 	vol, _ := t.volumes.get(t.group)

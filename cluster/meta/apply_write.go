@@ -18,6 +18,17 @@ func (t *tx) write(c *signet.Write) signet.Result {
 	if k != signet.OK {
 		return refuse(k)
 	}
+	if c.Owned && in.Owner != t.session {
+		return refuse(signet.Ended)
+	}
+	if t.foreign(&in, c.Asked) {
+		return signet.Result{Err: signet.Busy, Attr: in.Attr}
+	}
+	if c.Append {
+		if c, k = atEnd(&in, c); k != signet.OK {
+			return refuse(k)
+		}
+	}
 	size, k := mayWrite(&in, c)
 	if k != signet.OK {
 		return refuse(k)
@@ -43,6 +54,17 @@ func (t *tx) write(c *signet.Write) signet.Result {
 	t.putInode(&in)
 	t.dataChanged(c)
 	return signet.Result{Attr: in.Attr, More: in.CutTo > 0}
+}
+
+// atEnd returns the Write with its place in the file.
+func atEnd(in *inode, c *signet.Write) (*signet.Write, signet.Kind) {
+	moved, err := extent.Move(c.Extents, 0, in.Size)
+	if err != nil || c.Size > signet.MaxFileSize-in.Size || len(c.Punch) > 0 {
+		return nil, signet.TooBig
+	}
+	placed := *c
+	placed.Extents, placed.Size = moved, in.Size+c.Size
+	return &placed, signet.OK
 }
 
 // mayWrite checks the ranges of a Write and returns the size that the file must have

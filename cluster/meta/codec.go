@@ -139,7 +139,10 @@ const (
 	kindCreateToken  kind = 27
 	kindRevokeToken  kind = 28
 	kindArcsDone     kind = 29
-	kindEnd          kind = 30
+	kindDelegate     kind = 30
+	kindHandBack     kind = 31
+	kindRevoke       kind = 32
+	kindEnd          kind = 33
 )
 
 // layout is how commands of a kind are made and written.
@@ -183,6 +186,9 @@ var layouts = [kindEnd]layout{
 	kindCreateToken:  layoutOf(1, codeCreateToken),
 	kindRevokeToken:  layoutOf(1, codeRevokeToken),
 	kindArcsDone:     layoutOf(1, codeArcsDone),
+	kindDelegate:     layoutOf(1, codeDelegate),
+	kindHandBack:     layoutOf(1, codeHandBack),
+	kindRevoke:       layoutOf(1, codeRevoke),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -246,6 +252,12 @@ func kindOf(command any) kind {
 		return kindRevokeToken
 	case *ArcsDone:
 		return kindArcsDone
+	case *signet.Delegate:
+		return kindDelegate
+	case *signet.HandBack:
+		return kindHandBack
+	case *signet.Revoke:
+		return kindRevoke
 	}
 	return 0
 }

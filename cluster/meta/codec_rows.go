@@ -24,7 +24,7 @@ type inode struct {
 }
 
 func codeInode(c *coder, x *inode) {
-	c.row(rowVersion, 22)
+	c.row(rowVersion, 23)
 	num(c, &x.Mode)
 	num(c, &x.Nlink)
 	num(c, &x.UID)
@@ -42,6 +42,7 @@ func codeInode(c *coder, x *inode) {
 	num(c, &x.CutTo)
 	num(c, &x.Xattrs)
 	num(c, &x.XattrNames)
+	num(c, &x.Owner)
 }
 
 // nameRow is a directory entry.
@@ -66,11 +67,12 @@ func codeBlob(c *coder, x *blobRow) {
 
 // codeExtentRow is an extent without its offset, which is in the key.
 func codeExtentRow(c *coder, x *signet.Extent) {
-	c.row(rowVersion, 5)
+	c.row(rowVersion, 6)
 	num(c, &x.Len)
 	c.address(&x.Object)
 	num(c, &x.ObjectOff)
 	c.bytes(&x.Inline, maxInline)
+	num(c, &x.Floating)
 }
 
 // object is a row of the table of objects. An empty list of hosts means the owners
@@ -145,7 +147,7 @@ type answerRow struct {
 
 func codeAnswer(c *coder, x *answerRow) {
 	a := &x.Result.Attr
-	c.row(rowVersion, 22)
+	c.row(rowVersion, 23)
 	num(c, &x.Request)
 	num(c, &x.Extra)
 	num(c, &x.Result.Err)
@@ -163,6 +165,7 @@ func codeAnswer(c *coder, x *answerRow) {
 	c.time(&a.Mtime)
 	c.time(&a.Ctime)
 	c.time(&a.Btime)
+	num(c, &a.Owner)
 }
 
 func codeHost(c *coder, x *Host) {

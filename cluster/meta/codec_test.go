@@ -31,16 +31,16 @@ func samples() []any {
 		Hosts: []signet.HostID{1, 2}, Ring: 7, Put: 8}
 	return []any{
 		&signet.Create{Parent: 1, Name: []byte("name"), Ino: 300, Mode: signet.ModeSymlink | 0o777, UID: 1, GID: 2, Rdev: 3,
-			Target: []byte("target"), Size: 9, Time: at},
+			Target: []byte("target"), Size: 9, Own: true, Time: at},
 		&signet.Link{Ino: 300, Parent: 1, Name: []byte("name"), Time: at},
 		&signet.Remove{Parent: 1, Name: []byte("name"), Dir: true, Time: at},
 		&signet.Rename{Parent: 1, Name: []byte("name"), NewParent: 2, NewName: []byte("new"), Flags: signet.RenameExchange, Time: at},
-		&signet.SetAttr{Ino: 300, Set: 127, Mode: 0o755, UID: 1, GID: 2, Size: 1 << 40, Atime: at, Mtime: at, Ctime: at,
+		&signet.SetAttr{Ino: 300, Set: 127, Mode: 0o755, UID: 1, GID: 2, Size: 1 << 40, Atime: at, Mtime: at, Ctime: at, Own: true, Asked: 400,
 			Time: signet.Time{Sec: -1, Nsec: 999_999_999}},
 		&signet.Write{Ino: 300, Size: 4096, Extents: []signet.Extent{
 			{Off: 0, Len: 100, Object: testAddress(1)},
-			{Off: 200, Len: 3, ObjectOff: 1, Inline: []byte("sealed")},
-		}, Objects: []signet.Object{object}, Mtime: at, ClearSUID: true, Punch: []signet.Hole{{Off: 300, Len: 1 << 33}}},
+			{Off: 200, Len: 3, ObjectOff: 1, Inline: []byte("sealed"), Floating: 77},
+		}, Objects: []signet.Object{object}, Mtime: at, ClearSUID: true, Punch: []signet.Hole{{Off: 300, Len: 1 << 33}}, Append: true, Owned: true, Asked: 400},
 		&signet.SetXattr{Ino: 300, Name: []byte("name"), Value: []byte("value"), Flags: 2, Time: at},
 		&signet.RemoveXattr{Ino: 300, Name: []byte("name"), Time: at},
 		&signet.Drain{Ino: 300},
@@ -64,6 +64,9 @@ func samples() []any {
 		&CreateToken{Digest: signet.Digest{1}, Expires: at, Uses: 3, Roles: RoleStore | RoleVote, Time: at},
 		&RevokeToken{Digest: signet.Digest{1}},
 		&ArcsDone{Host: 2, Arcs: []ArcVersion{{Arc: 1, Version: 9}, {Arc: 70, Version: 300}}},
+		&signet.Delegate{Ino: 300},
+		&signet.HandBack{Inos: []signet.Ino{300, 70_000}},
+		&signet.Revoke{Ino: 300, Session: 500},
 	}
 }
 
@@ -123,7 +126,7 @@ func TestGoldenCommands(t *testing.T) {
 // sampleRows encodes one row of every layout with no field zero.
 func sampleRows() (lines []string) {
 	at := signet.Time{Sec: 1_700_000_000, Nsec: 5}
-	attr := signet.Attr{Mode: 1, Nlink: 2, UID: 3, GID: 4, Rdev: 5, Size: 6, Bytes: 7, Atime: at, Mtime: at, Ctime: at, Btime: at}
+	attr := signet.Attr{Mode: 1, Nlink: 2, UID: 3, GID: 4, Rdev: 5, Size: 6, Bytes: 7, Atime: at, Mtime: at, Ctime: at, Btime: at, Owner: 70_000}
 	object := object{signet.Object{KeyVersion: 1, Salt: [32]byte{2}, Size: 3, Sealed: 4, Form: 1, Hosts: []signet.HostID{5}, Ring: 6, Put: 7, Refs: 8}, 9}
 	answer := answerRow{1, 2, signet.Result{Err: 3, Index: 4, Attr: attr, More: true}}
 	answer.Result.Attr.Ino = 9
@@ -141,7 +144,7 @@ func sampleRows() (lines []string) {
 	add("target", numKey(1, tableTargets, signet.Ino(300)), hexRow(codeBlob, blobRow{[]byte("target")}))
 	add("xattr", xattrKey(1, 300, []byte("name")), hexRow(codeBlob, blobRow{[]byte("value")}))
 	add("extent", extentKey(1, 300, 4096), hexRow(codeExtentRow, signet.Extent{Len: 5, Object: testAddress(1), ObjectOff: 6}))
-	add("inline", extentKey(1, 300, 4101), hexRow(codeExtentRow, signet.Extent{Len: 5, Inline: []byte("sealed"), ObjectOff: 6}))
+	add("inline", extentKey(1, 300, 4101), hexRow(codeExtentRow, signet.Extent{Len: 5, Inline: []byte("sealed"), ObjectOff: 6, Floating: 7}))
 	add("object", addressKey(1, tableObjects, testAddress(1)), hexRow(codeObject, object))
 	add("short", addressKey(1, tableShort, testAddress(1)), hexRow(codeShort, struct{}{}))
 	add("dead", deadKey(1, 9, testAddress(1)), hexRow(codeDead, DeadObject{Sealed: 4}))

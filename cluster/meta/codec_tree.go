@@ -11,7 +11,7 @@ const (
 )
 
 func codeCreate(c *coder, x *signet.Create) {
-	c.array(11)
+	c.array(12)
 	num(c, &x.Parent)
 	c.bytes(&x.Name, maxBlob)
 	num(c, &x.Ino)
@@ -21,6 +21,7 @@ func codeCreate(c *coder, x *signet.Create) {
 	num(c, &x.Rdev)
 	c.bytes(&x.Target, maxBlob)
 	num(c, &x.Size)
+	c.flag(&x.Own)
 	c.time(&x.Time)
 }
 
@@ -51,7 +52,7 @@ func codeRename(c *coder, x *signet.Rename) {
 }
 
 func codeSetAttr(c *coder, x *signet.SetAttr) {
-	c.array(14)
+	c.array(16)
 	num(c, &x.Ino)
 	num(c, &x.Set)
 	num(c, &x.Mode)
@@ -61,11 +62,13 @@ func codeSetAttr(c *coder, x *signet.SetAttr) {
 	c.time(&x.Atime)
 	c.time(&x.Mtime)
 	c.time(&x.Ctime)
+	c.flag(&x.Own)
+	num(c, &x.Asked)
 	c.time(&x.Time)
 }
 
 func codeWrite(c *coder, x *signet.Write) {
-	c.array(8)
+	c.array(11)
 	num(c, &x.Ino)
 	num(c, &x.Size)
 	list(c, &x.Extents, signet.MaxRows, codeExtent)
@@ -77,15 +80,19 @@ func codeWrite(c *coder, x *signet.Write) {
 		num(c, &h.Off)
 		num(c, &h.Len)
 	})
+	c.flag(&x.Append)
+	c.flag(&x.Owned)
+	num(c, &x.Asked)
 }
 
 func codeExtent(c *coder, x *signet.Extent) {
-	c.array(5)
+	c.array(6)
 	num(c, &x.Off)
 	num(c, &x.Len)
 	c.address(&x.Object)
 	num(c, &x.ObjectOff)
 	c.bytes(&x.Inline, maxInline)
+	num(c, &x.Floating)
 }
 
 // codeNewObject is an object as a writer names it: Refs follow from the extents.
@@ -116,6 +123,22 @@ func codeRemoveXattr(c *coder, x *signet.RemoveXattr) {
 	num(c, &x.Ino)
 	c.bytes(&x.Name, maxBlob)
 	c.time(&x.Time)
+}
+
+func codeDelegate(c *coder, x *signet.Delegate) {
+	c.array(1)
+	num(c, &x.Ino)
+}
+
+func codeHandBack(c *coder, x *signet.HandBack) {
+	c.array(1)
+	list(c, &x.Inos, signet.MaxHandBack, func(c *coder, ino *signet.Ino) { num(c, ino) })
+}
+
+func codeRevoke(c *coder, x *signet.Revoke) {
+	c.array(2)
+	num(c, &x.Ino)
+	num(c, &x.Session)
 }
 
 func codeDrain(c *coder, x *signet.Drain) {

@@ -140,6 +140,15 @@ func (r *Reader) inode(ino signet.Ino) (inode, error) {
 		return in, signet.NotFound
 	}
 	in.Ino = ino
+	if in.Owner != 0 {
+		switch _, gone := r.Session(in.Owner); signet.KindOf(gone) {
+		case signet.OK:
+		case signet.NotFound:
+			in.Owner = 0 // its delegations ended with it
+		default:
+			return in, gone
+		}
+	}
 	return in, err
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // apply carries out a command at s.index. s.mu is held.
-func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
-	a := &applying{State: s}
+func (s *State) apply(c signet.Command, session signet.SessionID) (signet.Result, []signet.Change) {
+	a := &applying{State: s, session: session}
 	var res signet.Result
 	switch c := c.(type) {
 	case *signet.Create:
@@ -31,6 +31,14 @@ func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
 		res = a.removeXattr(c)
 	case *signet.Drain:
 		res = a.drain(c)
+	case *signet.Delegate:
+		res = a.delegate(c)
+	case *signet.HandBack:
+		for _, ino := range c.Inos {
+			a.undelegate(ino, session, signet.ChangedAttr)
+		}
+	case *signet.Revoke:
+		a.undelegate(c.Ino, c.Session, signet.ChangedAttr|signet.ChangedData)
 	}
 	res.Index = s.index
 	return res, a.changes
@@ -38,7 +46,35 @@ func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
 
 type applying struct {
 	*State
+	session signet.SessionID
 	changes []signet.Change
+}
+
+// foreign says whether another session has the file and was not asked.
+func (a *applying) foreign(in *inode, asked signet.SessionID) bool {
+	return in.Owner != 0 && in.Owner != a.session && in.Owner != asked
+}
+
+func (a *applying) delegate(c *signet.Delegate) signet.Result {
+	in, ok := a.inode(c.Ino)
+	switch {
+	case !ok:
+		return refuse(signet.NotFound)
+	case a.foreign(&in, 0):
+		return signet.Result{Err: signet.Busy, Attr: in.Attr}
+	}
+	in.Owner = a.session
+	a.putInode(in)
+	a.change(signet.Change{Ino: in.Ino, What: signet.ChangedData | signet.ChangedAttr, Len: math.MaxUint64})
+	return signet.Result{Attr: in.Attr}
+}
+
+func (a *applying) undelegate(ino signet.Ino, session signet.SessionID, what uint8) {
+	if in, ok := a.inode(ino); ok && in.Owner == session {
+		in.Owner = 0
+		a.putInode(in)
+		a.change(signet.Change{Ino: ino, What: what, Len: math.MaxUint64})
+	}
 }
 
 func refuse(k signet.Kind) signet.Result { return signet.Result{Err: k} }
@@ -97,6 +133,9 @@ func (a *applying) create(c *signet.Create) signet.Result {
 	}, target: c.Target, tmpfile: len(c.Name) == 0}
 	if in.IsDir() {
 		in.Nlink = 2
+	}
+	if c.Own {
+		in.Owner = a.session
 	}
 	if in.tmpfile {
 		in.Nlink = 0
@@ -245,6 +284,8 @@ func (a *applying) setAttr(c *signet.SetAttr) signet.Result {
 	}
 	resize := c.Set&signet.SetSize != 0 && c.Size != in.Size
 	switch {
+	case c.Own && a.foreign(&in, 0), c.Set&signet.SetSize != 0 && a.foreign(&in, c.Asked):
+		return signet.Result{Err: signet.Busy, Attr: in.Attr}
 	case c.Set&signet.SetSize == 0:
 	case in.IsDir():
 		return refuse(signet.IsDir)
@@ -276,6 +317,10 @@ func (a *applying) setAttr(c *signet.SetAttr) signet.Result {
 		in.Ctime = c.Ctime
 	}
 	a.change(signet.Change{Ino: in.Ino, What: signet.ChangedAttr})
+	if c.Own {
+		in.Owner = a.session
+		a.change(signet.Change{Ino: in.Ino, What: signet.ChangedData | signet.ChangedAttr, Len: math.MaxUint64})
+	}
 	if resize && c.Size < in.Size {
 		a.change(signet.Change{Ino: in.Ino, What: signet.ChangedData | signet.ChangedAttr, Off: c.Size, Len: math.MaxUint64})
 		in.Size, in.cut = c.Size, true
@@ -334,6 +379,16 @@ func (a *applying) write(c *signet.Write) signet.Result {
 		return refuse(signet.Invalid)
 	case in.cut:
 		return refuse(signet.Draining)
+	case c.Owned && in.Owner != a.session:
+		return refuse(signet.Ended)
+	case a.foreign(&in, c.Asked):
+		return signet.Result{Err: signet.Busy, Attr: in.Attr}
+	}
+	if c.Append {
+		placed := *c
+		placed.Extents, _ = extent.Move(c.Extents, 0, in.Size)
+		placed.Size += in.Size
+		c = &placed
 	}
 	if k := a.mayName(c); k != signet.OK {
 		return refuse(k)

@@ -60,6 +60,7 @@ func (v *Volume) Mount() *Mount {
 	m.FS = fs.New(fs.Config{Names: m.Names, Objects: v.Objects, Sealer: v.Sealer, Clock: v.Clock, Limits: v.Limits, Report: v.Report})
 	m.Attach(m.Kernel)
 	f.Store(m.FS)
+	m.Names.Answer(m.FS.Recalled)
 	v.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // what a test left dirty need not be published

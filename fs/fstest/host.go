@@ -20,7 +20,8 @@ type Host struct {
 	// outcome, as if the answer was lost.
 	After func(context.Context, signet.Command) error
 
-	hook atomic.Pointer[func(Step)]
+	hook   atomic.Pointer[func(Step)]
+	answer atomic.Pointer[Answerer]
 
 	state   *State
 	session signet.SessionID
@@ -76,7 +77,8 @@ func (s *State) NewHost(changed func(context.Context, signet.Batch) error) *Host
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hosts = append(s.hosts, h)
-	h.session = signet.SessionID(len(s.hosts))
+	s.sessions++
+	h.session = s.sessions
 	h.applied, h.acked = s.index, s.index
 	go h.follow()
 	return h
@@ -95,6 +97,30 @@ func (h *Host) Close() error {
 	h.state.hosts = slices.DeleteFunc(h.state.hosts, func(x *Host) bool { return x == h })
 	h.state.release()
 	return h.err
+}
+
+// Answerer answers other hosts' questions about files that are delegated to this one.
+type Answerer func(ctx context.Context, ino signet.Ino, why signet.Recall) (signet.Recalled, error)
+
+// Answer has a answer, usually fs.FS.Recalled.
+func (h *Host) Answer(a Answerer) { h.answer.Store(&a) }
+
+// Recall implements fs.Names.
+func (h *Host) Recall(ctx context.Context, owner signet.SessionID, ino signet.Ino, why signet.Recall) (signet.Recalled, error) {
+	s := h.state
+	s.mu.Lock()
+	var of *Host
+	for _, x := range s.hosts {
+		if x.session == owner {
+			of = x
+		}
+	}
+	s.mu.Unlock()
+	if of == nil || of.answer.Load() == nil {
+		return signet.Recalled{}, nil
+	}
+	s.recalls.Add(1)
+	return (*of.answer.Load())(ctx, ino, why)
 }
 
 // Hold keeps the host from applying anything until it is let go again.
@@ -209,7 +235,7 @@ func (h *Host) Do(ctx context.Context, c signet.Command) (signet.Result, signet.
 		return signet.Result{}, nil, h.readOnly
 	}
 	s.index++
-	res, changes := s.apply(c)
+	res, changes := s.apply(c, h.session)
 	for i := range changes {
 		changes[i].Session = h.session
 	}
@@ -314,6 +340,9 @@ func (v *view) inode(ino signet.Ino) (inode, error) {
 
 func (v *view) Attr(ino signet.Ino) (signet.Attr, error) {
 	in, err := v.inode(ino)
+	v.s.mu.Lock()
+	in.Owner = v.s.living(in.Owner)
+	v.s.mu.Unlock()
 	v.host.step(AttrRead)
 	return in.Attr, err
 }

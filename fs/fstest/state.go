@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/signetfs/signet"
 )
@@ -16,11 +17,14 @@ type State struct {
 	// MaxCut, if not 0, is how many extents a truncation removes in one step.
 	MaxCut int
 
+	recalls atomic.Int64 // questions between hosts
+
 	mu       sync.Mutex // guards all below and the fields of hosts
 	changed  *sync.Cond // something below moved on
 	index    signet.Index
 	released signet.Index
 	nextIno  signet.Ino
+	sessions signet.SessionID
 	hosts    []*Host
 	open     map[signet.Index]int // views open per index
 	inodes   map[signet.Ino]*versions[inode]
@@ -113,7 +117,24 @@ func (s *State) oldest() signet.Index {
 	return least
 }
 
-func (s *State) inode(ino signet.Ino) (inode, bool) { return s.inodes[ino].get(s.index) }
+// Recalls returns how often a host asked another for a file.
+func (s *State) Recalls() int { return int(s.recalls.Load()) }
+
+func (s *State) inode(ino signet.Ino) (inode, bool) {
+	in, ok := s.inodes[ino].get(s.index)
+	in.Owner = s.living(in.Owner)
+	return in, ok
+}
+
+// living returns the session unless its host is gone.
+func (s *State) living(id signet.SessionID) signet.SessionID {
+	for _, h := range s.hosts {
+		if h.session == id {
+			return id
+		}
+	}
+	return 0
+}
 
 func (s *State) putInode(in inode) { s.setInode(in.Ino, in, true) }
 

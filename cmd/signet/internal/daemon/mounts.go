@@ -237,7 +237,12 @@ func (d *Daemon) attach(ctx context.Context, a *control.MountArgs, ring *crypto.
 		Names: names{v}, Objects: v, Sealer: fs.NewKeys(ring, rand.Reader), Clock: clock.Real(),
 		Report: func(err error) { d.logger.Error("data that was written is lost", "err", err) },
 	})
-	end := v.Subscribe(func(ctx context.Context, b signet.Batch) { d.changed(ctx, m, b) })
+	unsubscribe := v.Subscribe(func(ctx context.Context, b signet.Batch) { d.changed(ctx, m, b) })
+	deafen := v.Answer(m.fs.Recalled)
+	end := func() {
+		deafen()
+		unsubscribe()
+	}
 	if err := d.remember(a.Mountpoint); err != nil {
 		end()
 		return nil, errors.Join(err, m.fs.Close(ctx))

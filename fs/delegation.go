@@ -1,0 +1,247 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// A host buffers what is written to a file under a delegation: the log says that the file
+// is this session's, so every other host asks here before it tells of the file's bytes,
+// size or times (Recalled), and keeps no pages of it meanwhile. This file is the owner's
+// side and the way to become one; guest.go is the side of those who come second.
+//
+// What a program writes through a cached handle the kernel keeps in pages that it may
+// hold locked until the WRITE is answered, and the change feed may have to drop those
+// pages before it acknowledges. So a WRITE through such a handle must never wait for the
+// log. Hence the rules:
+//
+//   - Who opens a file for writing becomes its owner, unless another host is. Only an owner
+//     gets a cached handle; a guest's is direct, and what is done through it may wait.
+//   - An owner stays one as long as it has the file open for writing.
+//   - Handles with O_APPEND are direct: where the file ends may have to be left to Apply.
+//
+// Two things make an owner publish each write before it returns. Another host reads the
+// file from pages of its kernel, through a handle from before the delegation (watched).
+// And another host writes to it (crowded); then only direct handles wait, because that
+// host's changes are what the feed drops pages for.
+type right struct {
+	session signet.SessionID // that the file is delegated to; 0: none of ours
+	writers int              // handles open for writing, through which it must be kept
+	cached  int              // handles whose pages the kernel caches
+	watched bool             // somebody elsewhere may have pages of it
+	crowded time.Time        // until when somebody elsewhere may be changing it
+	asked   signet.SessionID // the owner that was asked, by a guest
+}
+
+// holds says whether this host is the file's owner. n.mu is held.
+func (f *FS) holds(n *node) bool { return n.right.session != 0 && f.names.Own(n.right.session) }
+
+// private says whether what is in the overlay is for programs here to see at once: nobody
+// elsewhere can tell of the file without asking here. n.mu is held.
+func (f *FS) private(n *node) bool { return f.holds(n) && !n.right.watched }
+
+// isCrowded says whether another host may be changing the file. n.mu is held.
+func (f *FS) isCrowded(n *node) bool {
+	return !n.right.crowded.IsZero() && f.clock.Now().Before(n.right.crowded)
+}
+
+// foreign says whether a file is delegated to another host.
+func (f *FS) foreign(owner signet.SessionID) bool { return owner != 0 && !f.names.Own(owner) }
+
+// ownerOf returns the session that a file is delegated to.
+func (f *FS) ownerOf(ino signet.Ino) (signet.SessionID, error) {
+	v := f.names.View()
+	defer v.Close()
+	at, err := v.Attr(ino)
+	return at.Owner, err
+}
+
+// ask has the owner of a file, if that is another host, do what why says. It returns that
+// owner if it keeps the file.
+func (f *FS) ask(ctx context.Context, ino signet.Ino, why signet.Recall) (signet.SessionID, error) {
+	for {
+		owner, err := f.ownerOf(ino)
+		if err != nil || !f.foreign(owner) {
+			return 0, err
+		}
+		r, err := f.names.Recall(ctx, owner, ino, why)
+		if err != nil {
+			return 0, signet.Wrap("ask for", inodeText(ino), err)
+		}
+		if r.Held {
+			return owner, nil
+		}
+	}
+}
+
+// claim makes this host the owner of n's file, unless another one is and has it open for
+// writing; then it returns that one, which has done what why says. take is the command
+// that makes this host the owner. n.flushing is held.
+func (f *FS) claim(ctx context.Context, n *node, why signet.Recall, take func() (signet.Result, error)) (signet.SessionID, error) {
+	for {
+		other, err := f.ask(ctx, n.ino, why)
+		if err != nil || other != 0 {
+			n.asked(other)
+			return other, err
+		}
+		res, err := take()
+		switch {
+		case signet.KindOf(err) == signet.Busy:
+			continue // somebody was faster
+		case err != nil:
+			return 0, err
+		}
+		n.own(res.Attr.Owner)
+		return 0, nil
+	}
+}
+
+// delegate is how a file is claimed that exists already.
+func (f *FS) delegate(ctx context.Context, n *node) func() (signet.Result, error) {
+	return func() (signet.Result, error) {
+		return f.commit(ctx, n.ino, &signet.Delegate{Ino: n.ino})
+	}
+}
+
+// own notes that the file is delegated to a session of this host. All others have
+// forgotten its pages.
+func (n *node) own(s signet.SessionID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.right.session, n.right.watched, n.right.crowded, n.right.asked = s, false, time.Time{}, 0
+}
+
+// asked notes the owner that was asked before a change of the file.
+func (n *node) asked(owner signet.SessionID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.right.asked = owner
+}
+
+// opened and closed count a handle.
+func (n *node) opened(h *handle) { n.count(h, 1) }
+func (n *node) closed(h *handle) { n.count(h, -1) }
+
+func (n *node) count(h *handle, by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h.writes() {
+		n.right.writers += by
+	}
+	if h.dir == nil && !h.direct {
+		n.right.cached += by
+	}
+}
+
+// Recalled answers another host's question about a file that is delegated to this one.
+func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (signet.Recalled, error) {
+	n := f.nodes.get(ino, false)
+	defer f.nodes.put(n, false)
+	f.prepare(n, why)
+	if why == signet.RecallAttr {
+		if at, ok, err := f.ownAttr(ctx, n); ok || err != nil {
+			return signet.Recalled{Held: true, Attr: at}, err
+		}
+	}
+	if !n.isWritten() {
+		f.handBackOlder(ctx, 0) // who looks at one file looks at the next, too
+	}
+	if err := n.flushing.take(ctx); err != nil {
+		return signet.Recalled{}, err
+	}
+	defer n.flushing.give()
+	if why != signet.RecallOpen || !n.isWritten() {
+		if err := f.publishLocked(ctx, n); err != nil {
+			return signet.Recalled{}, err
+		}
+		if err := n.released(ctx); err != nil {
+			return signet.Recalled{}, err
+		}
+	}
+	if n.isWritten() && n.owned() {
+		return signet.Recalled{Held: true}, nil
+	}
+	owner, err := f.ownerOf(ino)
+	if err != nil || owner == 0 || f.foreign(owner) {
+		return signet.Recalled{}, err
+	}
+	return signet.Recalled{}, f.handBack(ctx, []*node{n})
+}
+
+// prepare has later writes to the file be made with regard to who asks.
+func (f *FS) prepare(n *node, why signet.Recall) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch why {
+	case signet.RecallPages:
+		n.right.watched = true
+	case signet.RecallWrite:
+		n.right.crowded = f.clock.Now().Add(crowdedFor)
+	}
+}
+
+// isWritten says whether the file is open for writing here.
+func (n *node) isWritten() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.right.writers > 0
+}
+
+func (n *node) owned() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.right.session != 0
+}
+
+// ownAttr returns the attributes of a file that is being written here. It is not ok if it
+// is not.
+func (f *FS) ownAttr(ctx context.Context, n *node) (signet.Attr, bool, error) {
+	if !n.isWritten() || !n.owned() {
+		return signet.Attr{}, false, nil
+	}
+	var at *signet.Attr
+	err := f.settled(ctx, func(a *answer) (err error) {
+		at, err = a.attr(n.ino)
+		return err
+	})
+	if err != nil {
+		return signet.Attr{}, false, err
+	}
+	return *at, n.owned(), nil
+}
+
+// handBack gives files back. Each one's flushing is held, and nobody has it open for
+// writing.
+func (f *FS) handBack(ctx context.Context, list []*node) error {
+	for len(list) > 0 {
+		some := list[:min(len(list), signet.MaxHandBack)]
+		list = list[len(some):]
+		c := &signet.HandBack{}
+		for _, n := range some {
+			n.own(0) // whatever comes of it: who wants to write asks for it anew
+			c.Inos = append(c.Inos, n.ino)
+		}
+		if _, err := f.commit(ctx, c.Inos[0], c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taken is called when another host's change of the file was applied. It says whether the
+// file was taken away from this one, so that what is buffered is lost.
+func (f *FS) taken(n *node) bool {
+	n.mu.Lock()
+	session := n.right.session
+	n.mu.Unlock()
+	if session == 0 {
+		return false
+	}
+	if owner, err := f.ownerOf(n.ino); err == nil && owner == session {
+		return false
+	}
+	n.own(0)
+	return true
+}
