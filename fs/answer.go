@@ -47,6 +47,9 @@ func (f *FS) answer(ctx context.Context, r *Request, read func(*answer) error) (
 		if ttl = lifetime(a.view); a.once {
 			ttl = 0
 		}
+		for i := 0; i < len(a.attrs) && ttl > 0; i++ {
+			f.keepsAttrs(a.attrs[i].Ino)
+		}
 	})
 	return ttl, err
 }

@@ -33,7 +33,7 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 	// elsewhere may be cached whoever took them away: an own removal is released before
 	// its caller has the answer.
 	for ino := range d.attrs {
-		d.names = !f.shown.drop(f.kernel.get(), ino) || d.names
+		d.names = !f.dropAttr(ino) || d.names
 	}
 	if d.names {
 		f.kernel.dropNames()
@@ -128,6 +128,10 @@ func (f *FS) dropPages(ctx context.Context, data rangesOf, index signet.Index) e
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for ino, set := range data {
+		set := f.toDrop(ino, set, index)
+		if set == nil {
+			continue
+		}
 		for r := range set.All() {
 			g.Go(func() error {
 				return f.reads.forget(ctx, f.kernel.get(), f.clock, ino, r.Off, r.End(), index)

@@ -358,7 +358,12 @@ func TestReadsAndDrops(t *testing.T) {
 	h, ino := a.create(root, "f", 0o644)
 	const pages = 6
 	a.write(h, 0, strings.Repeat("0", pages*fstest.PageSize))
-	a.fsync(h)
+	a.close(h)
+	var readers [4]fs.Handle // from before it is written again, so they use the kernel's pages
+	for i := range readers {
+		readers[i] = b.open(ino, syscall.O_RDONLY)
+	}
+	h = a.open(ino, syscall.O_RDWR)
 	var mu sync.Mutex
 	atLeast := [pages]byte{'0', '0', '0', '0', '0', '0'}
 	ctx, stop := context.WithCancel(t.Context())
@@ -366,7 +371,7 @@ func TestReadsAndDrops(t *testing.T) {
 	for i := range 4 {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(i), 2))
-			rh := b.open(ino, syscall.O_RDONLY)
+			rh := readers[i]
 			for ctx.Err() == nil {
 				p := rng.IntN(pages)
 				mu.Lock()
@@ -401,8 +406,9 @@ func TestSlowReadDoesNotHoldUpTheFeed(t *testing.T) {
 	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
 	h, ino := a.create(root, "f", 0o644)
 	a.write(h, 0, strings.Repeat("old", 10_000))
-	a.fsync(h)
-	rh := b.open(ino, syscall.O_RDONLY)
+	a.close(h)
+	rh := b.open(ino, syscall.O_RDONLY) // before it is written again: it uses the kernel's pages
+	h = a.open(ino, syscall.O_RDWR)
 	stuck := make(chan struct{})
 	var once sync.Once
 	v.Objects.FailGet(func(ctx context.Context, _ signet.Address) error {
@@ -464,6 +470,13 @@ func TestOwnChanges(t *testing.T) {
 	saw("write")
 	u.fsync(h)
 	saw("fsync", fmt.Sprint("attr ", ino))
+	know := func() { // the kernel is made to forget what it knows only
+		t.Helper()
+		if _, err := u.Kernel.Stat(t.Context(), u.FS, ino); err != nil {
+			t.Fatal(err)
+		}
+	}
+	know()
 	u.must(func(r *fs.Request) error {
 		_, _, err := u.SetAttr(r, ino, fs.AttrChange{Set: signet.SetSize, Size: 5000})
 		return err
@@ -473,6 +486,7 @@ func TestOwnChanges(t *testing.T) {
 		return u.Fallocate(r, h, 100, 200, fs.FallocPunchHole|fs.FallocKeepSize)
 	})
 	saw("punch", fmt.Sprintf("pages %d 100 200", ino))
+	know()
 	u.must(func(r *fs.Request) error { return u.Unlink(r, root, "f") })
 	saw("unlink", "names", "attr 1", fmt.Sprint("attr ", ino))
 }

@@ -28,6 +28,7 @@ type node struct {
 	ticket    signet.Ticket // guarded by mu; of the newest Write, until it is released
 	pin       signet.View   // guarded by mu; keeps objects without a name from being collected
 	right     right         // guarded by mu; to buffer what is written
+	known     known         // guarded by mu; to the kernel
 	fails     failures
 }
 
@@ -83,7 +84,7 @@ func (t *nodes) get(ino signet.Ino, open bool) *node {
 	}
 	n := t.of[ino]
 	if n == nil {
-		n = &node{ino: ino, flushing: make(turn, 1)}
+		n = &node{ino: ino, flushing: make(turn, 1), known: known{attrs: true, pages: true}}
 		t.of[ino] = n
 	}
 	n.refs++

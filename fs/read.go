@@ -46,6 +46,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		r.onDone(func() { f.reads.end(in) })
 	}
 	streaming := h.streams(off, uint64(len(dst)))
+	drops := h.node.dropsSoFar()
 	t := try{r: r, h: h, in: in, off: off, dst: dst, streaming: streaming}
 	for round := 0; ; round++ {
 		got, verdict, err := f.tryRead(ctx, &t)
@@ -60,8 +61,19 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		if streaming {
 			f.readAhead(h, off+uint64(got))
 		}
+		if in != nil && !h.direct && got < len(dst) && h.node.dropsSoFar() != drops {
+			f.misread(r, h.node.ino, off, len(dst))
+		}
 		return got, nil
 	}
+}
+
+// misread has the kernel read once more what a READ that met the end of the file filled
+// its pages with: it may have missed that the file is shorter than it thinks (known.go).
+func (f *FS) misread(r *Request, ino signet.Ino, off uint64, n int) {
+	r.onDone(func() {
+		f.work.Go(func() { f.kernel.get().DropPages(ino, int64(off), int64(n)) })
+	})
 }
 
 // What came of one round of a READ.
@@ -118,6 +130,9 @@ func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 		return 0, readOld, err // what it was to read may be gone by now
 	case err != nil, in == nil:
 		return got, readStands, err
+	}
+	if !t.h.direct {
+		n.keepsPages()
 	}
 	leave := f.gate.enter()
 	if !v.Fresh() {

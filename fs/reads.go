@@ -66,6 +66,18 @@ func (t *reads) from(r *reading, index signet.Index, anew context.CancelFunc) {
 	}
 }
 
+// covered says whether every READ in flight of an inode shows index, or will.
+func (t *reads) covered(ino signet.Ino, index signet.Index) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for r := range t.of[ino] {
+		if r.index < index {
+			return false
+		}
+	}
+	return true
+}
+
 // end forgets r: its pages are unlocked.
 func (t *reads) end(r *reading) {
 	t.mu.Lock()

@@ -74,7 +74,9 @@ func (u *user) create(parent signet.Ino, name string, mode uint32) (fs.Handle, s
 func (u *user) open(ino signet.Ino, flags uint32) (h fs.Handle) {
 	u.t.Helper()
 	u.must(func(r *fs.Request) (err error) {
-		h, _, err = u.Open(r, ino, flags)
+		var o fs.OpenFlags
+		h, o, err = u.Open(r, ino, flags)
+		u.Kernel.Opened(h, o)
 		return err
 	})
 	return h

@@ -102,6 +102,7 @@ func (f *FS) lay(w *writing) way {
 	way := f.wayOf(w)
 	if way == wayBuffer || way == wayThrough {
 		n.lay(w)
+		n.known.pages = n.known.pages || !w.h.direct
 	}
 	return way
 }

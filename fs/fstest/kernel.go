@@ -32,6 +32,7 @@ type Kernel struct {
 	pages   map[pageID]*page
 	log     []string
 	noEpoch bool
+	direct  map[fs.Handle]bool // guarded by mu; handles that go past the pages
 }
 
 var _ fs.Kernel = (*Kernel)(nil)
@@ -58,9 +59,16 @@ type page struct {
 
 // NewKernel returns a kernel with empty caches.
 func NewKernel() *Kernel {
-	k := &Kernel{names: map[string]cachedName{}, inodes: map[signet.Ino]*cachedInode{}, pages: map[pageID]*page{}}
+	k := &Kernel{names: map[string]cachedName{}, inodes: map[signet.Ino]*cachedInode{}, pages: map[pageID]*page{}, direct: map[fs.Handle]bool{}}
 	k.changed = sync.NewCond(&k.mu)
 	return k
+}
+
+// Opened notes how a handle was opened.
+func (k *Kernel) Opened(h fs.Handle, o fs.OpenFlags) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.direct[h] = o.DirectIO
 }
 
 // NoEpoch makes the kernel one that cannot forget all names.
@@ -237,8 +245,18 @@ func (k *Kernel) Stat(ctx context.Context, f *fs.FS, ino signet.Ino) (signet.Att
 	return at, nil
 }
 
-// Read reads [off, off+n) through the page cache.
+// Read reads [off, off+n), through the page cache unless the handle is direct.
 func (k *Kernel) Read(ctx context.Context, f *fs.FS, h fs.Handle, ino signet.Ino, off, n int64) ([]byte, error) {
+	k.mu.Lock()
+	direct := k.direct[h]
+	k.mu.Unlock()
+	if direct {
+		buf := make([]byte, n)
+		r := &fs.Request{Ctx: ctx}
+		defer r.Done()
+		got, err := f.Read(r, h, off, buf, 0)
+		return buf[:got], err
+	}
 	var out []byte
 	for no := off / PageSize; no*PageSize < off+n; no++ {
 		data, err := k.page(ctx, f, h, pageID{ino, no})

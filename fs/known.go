@@ -1,0 +1,85 @@
+package fs
+
+import (
+	"math"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/extent"
+)
+
+// known is what the kernel may have of an open file, so that it is made to forget only
+// what it has. That is more than thrift: a short READ makes the kernel shrink a file whose
+// size it knows from before a truncation elsewhere, but only if it was not made to forget
+// anything of that file since it sent the READ (fuse_read_update_size). Where another host
+// is writing, READs are what has its bytes published, so their publication would come
+// between.
+type known struct {
+	attrs bool   // attributes that were given a lifetime
+	pages bool   // pages
+	drops uint64 // how often it was made to forget something
+}
+
+// keepsAttrs is called inside the gate for attributes in an answer with a lifetime.
+func (f *FS) keepsAttrs(ino signet.Ino) {
+	if n := f.nodes.peek(ino); n != nil {
+		n.mu.Lock()
+		n.known.attrs = true
+		n.mu.Unlock()
+	}
+}
+
+// dropAttr makes the kernel forget an inode's attributes. It returns false if the kernel
+// may be about to make the inode with the old ones.
+func (f *FS) dropAttr(ino signet.Ino) bool {
+	if n := f.nodes.peek(ino); n != nil {
+		n.mu.Lock()
+		has := n.known.attrs
+		n.known.attrs = false
+		if has {
+			n.known.drops++
+		}
+		n.mu.Unlock()
+		if !has {
+			return true
+		}
+	}
+	return f.shown.drop(f.kernel.get(), ino)
+}
+
+// toDrop returns which pages of a file the kernel has to forget because those in set
+// changed elsewhere, nil if it has none. Of a file that another host is writing it
+// forgets all: it will have none then when the next READ makes the rest known.
+func (f *FS) toDrop(ino signet.Ino, set *extent.Ranges, index signet.Index) *extent.Ranges {
+	n := f.nodes.peek(ino)
+	if n == nil {
+		return set
+	}
+	owner, err := f.ownerOf(ino)
+	written := err == nil && f.foreign(owner)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.known.pages && f.reads.covered(ino, index) {
+		return nil
+	}
+	n.known.drops++
+	if written {
+		n.known.pages = false
+		set = new(extent.Ranges)
+		set.Add(0, math.MaxUint64)
+	}
+	return set
+}
+
+// dropsSoFar is for who wants to know whether the kernel was made to forget something.
+func (n *node) dropsSoFar() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.known.drops
+}
+
+// keepsPages notes that the kernel gets pages of the file.
+func (n *node) keepsPages() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known.pages = true
+}

@@ -1,0 +1,314 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/signetfs/signet/integration/crash"
+	"github.com/signetfs/signet/integration/ring"
+)
+
+// stepsWanted is how many steps a random test makes: n, or SIGNET_STEPS.
+func stepsWanted(t *testing.T, n int) int {
+	t.Helper()
+	s := os.Getenv("SIGNET_STEPS")
+	if s == "" {
+		return n
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal("SIGNET_STEPS:", err)
+	}
+	return n
+}
+
+// shared is one file that several hosts have open in every way, and what it must hold.
+type shared struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	hosts []*ring.Host
+	path  string
+	want  []byte
+	open  []*opened
+	trace []string
+}
+
+// opened is a descriptor of the file, maybe mapped.
+type opened struct {
+	host   *ring.Host
+	fd     int
+	flags  int
+	mapped int // number of the mapping; 0: none
+	length int // of the mapping
+}
+
+const sharedSize = 100_000
+
+func (s *shared) note(h *ring.Host, format string, args ...any) {
+	s.trace = append(s.trace, h.Name()+": "+fmt.Sprintf(format, args...))
+}
+
+func (s *shared) fail(h *ring.Host, format string, args ...any) {
+	s.t.Helper()
+	from := max(0, len(s.trace)-25)
+	s.t.Fatalf("%s: %s\nafter %d steps, the last of which are\n%s", h.Name(), fmt.Sprintf(format, args...), len(s.trace), strings.Join(s.trace[from:], "\n"))
+}
+
+// some returns a descriptor of which ok is true, nil if there is none.
+func (s *shared) some(ok func(*opened) bool) *opened {
+	var list []*opened
+	for _, o := range s.open {
+		if ok(o) {
+			list = append(list, o)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list[s.rnd.IntN(len(list))]
+}
+
+func (o *opened) writes() bool { return o.flags&unix.O_ACCMODE != unix.O_RDONLY }
+func (o *opened) reads() bool  { return o.flags&unix.O_ACCMODE != unix.O_WRONLY }
+
+func (s *shared) data() []byte {
+	n := 1 + s.rnd.IntN(5000)
+	if s.rnd.IntN(8) == 0 {
+		n = 4096 * (1 + s.rnd.IntN(4))
+	}
+	return bytes.Repeat([]byte{byte('a' + s.rnd.IntN(26))}, n)
+}
+
+func (s *shared) offset() int {
+	if s.rnd.IntN(3) == 0 {
+		return 4096 * s.rnd.IntN(sharedSize/2/4096)
+	}
+	return s.rnd.IntN(sharedSize / 2)
+}
+
+func (s *shared) put(off int, data []byte) {
+	if n := off + len(data); n > len(s.want) {
+		s.want = append(s.want, make([]byte, n-len(s.want))...)
+	}
+	copy(s.want[off:], data)
+}
+
+// step makes one random call and compares its outcome.
+func (s *shared) step() {
+	h := s.hosts[s.rnd.IntN(len(s.hosts))]
+	switch s.rnd.IntN(14) {
+	case 0:
+		s.openOne(h)
+	case 1:
+		if len(s.open) > 4 {
+			s.closeOne()
+		}
+	case 2, 3, 4:
+		s.write()
+	case 5, 6, 7, 8:
+		s.read()
+	case 9:
+		s.stat(h)
+	case 10:
+		s.resize()
+	case 11:
+		s.remap()
+	case 12, 13:
+		s.peek()
+	}
+}
+
+func (s *shared) openOne(h *ring.Host) {
+	if len(s.open) >= 12 {
+		return
+	}
+	flags := []int{unix.O_RDONLY, unix.O_RDONLY, unix.O_RDWR, unix.O_RDWR, unix.O_WRONLY, unix.O_WRONLY | unix.O_APPEND}[s.rnd.IntN(6)]
+	s.note(h, "open %#x", flags)
+	s.open = append(s.open, &opened{host: h, fd: h.Open(s.path, flags), flags: flags})
+	s.note(h, "  as %d", s.open[len(s.open)-1].fd)
+}
+
+func (s *shared) closeOne() {
+	i := s.rnd.IntN(len(s.open))
+	o := s.open[i]
+	s.open = append(s.open[:i], s.open[i+1:]...)
+	s.note(o.host, "close %d", o.fd)
+	if o.mapped != 0 {
+		o.host.MustDo(ring.Call{Op: ring.OpUnmap, Map: o.mapped})
+	}
+	o.host.Close(o.fd)
+}
+
+func (s *shared) write() {
+	o := s.some((*opened).writes)
+	if o == nil {
+		return
+	}
+	data, off := s.data(), s.offset()
+	if o.flags&unix.O_APPEND != 0 {
+		off = len(s.want)
+		if off+len(data) > sharedSize {
+			return
+		}
+	}
+	s.note(o.host, "write %d bytes of %c at %d through %d", len(data), data[0], off, o.fd)
+	if r := o.host.MustDo(ring.Call{Op: ring.OpWrite, FD: o.fd, Off: int64(off), Data: data}); r.N != int64(len(data)) {
+		s.fail(o.host, "%d bytes written of %d", r.N, len(data))
+	}
+	s.put(off, data)
+}
+
+func (s *shared) read() {
+	o := s.some((*opened).reads)
+	if o == nil {
+		return
+	}
+	off, n := s.offset(), 1+s.rnd.IntN(20_000)
+	got := o.host.MustDo(ring.Call{Op: ring.OpRead, FD: o.fd, Off: int64(off), Len: int64(n)}).Data
+	want := s.want[min(off, len(s.want)):min(off+n, len(s.want))]
+	if d := ring.Difference(got, want); d != "" {
+		s.fail(o.host, "read %d bytes at %d through %d (flags %#x): %s", n, off, o.fd, o.flags, d)
+	}
+}
+
+func (s *shared) stat(h *ring.Host) {
+	if got := h.Stat(s.path); got.Size != int64(len(s.want)) {
+		s.fail(h, "stat says %d bytes, want %d", got.Size, len(s.want))
+	}
+	if o := s.some(func(o *opened) bool { return o.host == h }); o != nil {
+		if got := h.MustDo(ring.Call{Op: ring.OpStatFD, FD: o.fd}).Stat; got.Size != int64(len(s.want)) {
+			s.fail(h, "fstat of %d says %d bytes, want %d", o.fd, got.Size, len(s.want))
+		}
+	}
+}
+
+func (s *shared) resize() {
+	o := s.some((*opened).writes)
+	if o == nil || s.rnd.IntN(2) == 0 {
+		return
+	}
+	size := s.rnd.IntN(sharedSize / 2)
+	s.note(o.host, "truncate to %d through %d", size, o.fd)
+	o.host.MustDo(ring.Call{Op: ring.OpTruncFD, FD: o.fd, Len: int64(size)})
+	if size < len(s.want) {
+		s.want = s.want[:size:size]
+	} else {
+		s.put(size, nil)
+	}
+}
+
+// remap maps a descriptor for reading. The kernel refuses that where it may keep no pages.
+func (s *shared) remap() {
+	o := s.some(func(o *opened) bool { return o.reads() && o.mapped == 0 })
+	if o == nil || len(s.want) == 0 {
+		return
+	}
+	r, err := o.host.Do(ring.Call{Op: ring.OpMap, FD: o.fd, Len: sharedSize})
+	switch {
+	case errors.Is(err, syscall.ENODEV):
+		s.note(o.host, "map %d: refused", o.fd)
+	case err != nil:
+		s.fail(o.host, "map %d: %v", o.fd, err)
+	default:
+		o.mapped, o.length = r.Map, sharedSize
+		s.note(o.host, "map %d", o.fd)
+	}
+}
+
+// peek reads from a mapping, not beyond the end of the file. The kernel of a host learns
+// that a file has grown elsewhere when it is asked for the size; a fault alone does not ask
+// (docs/posix.md).
+func (s *shared) peek() {
+	o := s.some(func(o *opened) bool { return o.mapped != 0 })
+	if o == nil || len(s.want) == 0 {
+		return
+	}
+	o.host.MustDo(ring.Call{Op: ring.OpStatFD, FD: o.fd})
+	off := s.rnd.IntN(len(s.want))
+	n := min(1+s.rnd.IntN(20_000), len(s.want)-off)
+	got := o.host.MustDo(ring.Call{Op: ring.OpPeek, Map: o.mapped, Off: int64(off), Len: int64(n)}).Data
+	if d := ring.Difference(got, s.want[off:off+n]); d != "" {
+		s.fail(o.host, "look at %d bytes at %d through the mapping of %d: %s", n, off, o.fd, d)
+	}
+}
+
+// TestSharedFile has three hosts read, write, append to, truncate and map one file that
+// they all have open, one call after the other: each sees what any has written when the
+// call has returned, closed or not.
+func TestSharedFile(t *testing.T) {
+	r := ring.Start(t, 3)
+	rnd := crash.Random(t)
+	began := time.Now()
+	steps := stepsWanted(t, 2500)
+	for n := 0; n < steps; {
+		s := &shared{t: t, rnd: rnd, hosts: r.Hosts(), path: fmt.Sprintf("/shared%d", n)}
+		h := s.hosts[rnd.IntN(3)]
+		s.note(h, "create")
+		s.open = append(s.open, &opened{host: h, fd: h.Open(s.path, unix.O_RDWR|unix.O_CREAT), flags: unix.O_RDWR})
+		for range 250 {
+			s.step()
+			n++
+		}
+		for len(s.open) > 0 {
+			s.closeOne()
+		}
+		for _, h := range s.hosts {
+			h.WantFile(s.path, string(s.want))
+		}
+	}
+	t.Logf("%d steps in %v", steps, time.Since(began).Round(time.Millisecond))
+}
+
+// TestAppendFromEverywhere has programs on three hosts append records to one file at the
+// same time: all are there, each whole, those of one program in their order.
+func TestAppendFromEverywhere(t *testing.T) {
+	r := ring.Start(t, 3)
+	const each = 100
+	var wg sync.WaitGroup
+	for i, h := range r.Hosts() {
+		for _, who := range []string{"a", "b"} {
+			seed := uint64(2*i) + uint64(who[0])
+			wg.Go(func() {
+				rnd := rand.New(rand.NewPCG(seed, 1))
+				fd := h.Open("/log", unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND)
+				for k := range each {
+					line := fmt.Sprintf("%d%s %d ", i, who, k)
+					line += strings.Repeat(who, rnd.IntN(3000)) + "\n"
+					if reply := h.MustDo(ring.Call{Op: ring.OpWrite, FD: fd, Data: []byte(line)}); reply.N != int64(len(line)) {
+						t.Errorf("%d bytes written of %d", reply.N, len(line))
+					}
+				}
+				h.Close(fd)
+			})
+		}
+	}
+	wg.Wait()
+	for _, h := range r.Hosts() {
+		next := map[string]int{}
+		lines := strings.Split(strings.TrimSuffix(h.Read("/log"), "\n"), "\n")
+		if len(lines) != 6*each {
+			t.Fatalf("%s: %d lines, want %d", h.Name(), len(lines), 6*each)
+		}
+		for _, l := range lines {
+			f := strings.Split(l, " ")
+			if len(f) != 3 || strings.Trim(f[2], f[0][len(f[0])-1:]) != "" {
+				t.Fatalf("%s: a torn line: %.80q", h.Name(), l)
+			}
+			if f[1] != strconv.Itoa(next[f[0]]) {
+				t.Fatalf("%s: %s %s came when %d was due", h.Name(), f[0], f[1], next[f[0]])
+			}
+			next[f[0]]++
+		}
+	}
+}
