@@ -312,3 +312,81 @@ func TestAppendFromEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerGone takes away the host that is writing a file: killed, frozen or cut off. The
+// others wait for it no longer than its lease lasts, find what it had synced, and write
+// on. When it is back its program is told that the rest is lost, and nothing of that
+// comes back.
+func TestOwnerGone(t *testing.T) {
+	r := ring.Start(t, 3)
+	owner, b, c := r.Host(2), r.Host(0), r.Host(1)
+	for _, how := range []string{"freeze", "cut", "kill"} {
+		path := "/" + how
+		b.Write(path, "")
+		before := b.Open(path, unix.O_RDONLY) // so it reads from its kernel's pages
+		fd := owner.Open(path, unix.O_RDWR)
+		write := func(text string, off int64) error {
+			_, err := owner.Do(ring.Call{Op: ring.OpWrite, FD: fd, Data: []byte(text), Off: off})
+			return err
+		}
+		if err := write("synced", 0); err != nil {
+			t.Fatal(err)
+		}
+		owner.MustDo(ring.Call{Op: ring.OpSync, FD: fd})
+		if err := write("buffered", 6); err != nil {
+			t.Fatal(err)
+		}
+		switch how {
+		case "freeze":
+			owner.Freeze()
+		case "cut":
+			owner.Cut()
+		case "kill":
+			owner.Kill()
+		}
+		began := time.Now()
+		if got := c.Stat(path).Size; got != 6 {
+			t.Errorf("%s: stat says %d bytes, want what was synced", how, got)
+		}
+		stat := time.Since(began)
+		if got := string(b.MustDo(ring.Call{Op: ring.OpRead, FD: before, Len: 100}).Data); got != "synced" {
+			t.Errorf("%s: read %q, want what was synced", how, got)
+		}
+		other := c.Open(path, unix.O_RDWR)
+		c.MustDo(ring.Call{Op: ring.OpWrite, FD: other, Data: []byte("SYNC")})
+		t.Logf("%s: stat after %v, written to after %v", how, stat.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+		if got := string(b.MustDo(ring.Call{Op: ring.OpRead, FD: before, Len: 100}).Data); got != "SYNCed" {
+			t.Errorf("%s: read %q after it was written on", how, got)
+		}
+		switch how {
+		case "freeze":
+			owner.Thaw()
+		case "cut":
+			r.Heal()
+		case "kill":
+			owner.Boot()
+			owner.WantFile(path, "SYNCed")
+		}
+		if how != "kill" {
+			r.Eventually(10*time.Second, "the owner to be told", func() error {
+				if err := write("more", 6); !errors.Is(err, syscall.EIO) {
+					return fmt.Errorf("write: %w", errOr(err))
+				}
+				return nil
+			})
+			_, _ = owner.Do(ring.Call{Op: ring.OpClose, FD: fd})
+		}
+		c.Close(other)
+		b.Close(before)
+		for _, h := range r.Hosts() {
+			h.WantFile(path, "SYNCed")
+		}
+	}
+}
+
+func errOr(err error) error {
+	if err == nil {
+		return errors.New("it succeeded")
+	}
+	return err
+}
