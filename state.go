@@ -103,6 +103,10 @@ const (
 	RecallWrite Recall = 4
 	// RecallOpen wants to know whether the owner hands the file back.
 	RecallOpen Recall = 5
+	// RecallShare is RecallOpen by who is about to open the file for writing. It fails with
+	// Busy while a program on the owner's host has it mapped shared and writable: its kernel
+	// writes back whole pages, and with them what others wrote beside.
+	RecallShare Recall = 6
 )
 
 // Recalled is the owner's answer.

@@ -152,13 +152,16 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 		return signet.Recalled{}, err
 	}
 	defer n.flushing.give()
-	if why != signet.RecallOpen || !n.isWritten() {
+	switch {
+	case !n.isWritten(), why != signet.RecallOpen && why != signet.RecallShare:
 		if err := f.publishLocked(ctx, n); err != nil {
 			return signet.Recalled{}, err
 		}
 		if err := n.released(ctx); err != nil {
 			return signet.Recalled{}, err
 		}
+	case why == signet.RecallShare && f.kernel.get().Mapped(ino):
+		return signet.Recalled{}, signet.Errorf(signet.Busy, "share", inodeText(ino), "a program has it mapped shared and writable")
 	}
 	if n.isWritten() && n.owned() {
 		return signet.Recalled{Held: true}, nil

@@ -15,6 +15,9 @@ type Kernel interface {
 	// from off on if n < 0, and its attributes. It blocks while a READ of one of those
 	// pages is unanswered, and while dirty pages of a writable mapping are written.
 	DropPages(ino signet.Ino, off, n int64)
+	// Mapped says whether a program has the inode mapped shared and writable. It takes
+	// milliseconds.
+	Mapped(ino signet.Ino) bool
 }
 
 // NoKernel is a Kernel that caches nothing: that of an FS which is not mounted.
@@ -25,6 +28,9 @@ func (NoKernel) DropNames() error { return nil }
 
 // DropAttr does nothing.
 func (NoKernel) DropAttr(signet.Ino) bool { return true }
+
+// Mapped says no.
+func (NoKernel) Mapped(signet.Ino) bool { return false }
 
 // DropPages does nothing.
 func (NoKernel) DropPages(signet.Ino, int64, int64) {}

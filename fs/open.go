@@ -64,7 +64,7 @@ func (f *FS) openToWrite(ctx context.Context, r *Request, n *node, flags uint32)
 	n.mu.Unlock()
 	var other signet.SessionID
 	if !held {
-		if other, err = f.claim(ctx, n, signet.RecallOpen, take); err != nil {
+		if other, err = f.claim(ctx, n, signet.RecallShare, take); err != nil {
 			return false, err
 		}
 	}

@@ -76,6 +76,8 @@ func (f *FS) write(ctx context.Context, w *writing) error {
 			return f.writeThrough(ctx, w.h)
 		case wayAppend:
 			return f.append(ctx, w)
+		case wayNone:
+			return signet.Errorf(signet.Ended, "write back pages of", inodeText(n.ino), "another host writes the file, and whole pages would undo that")
 		}
 		if done, err := f.writeAsGuest(ctx, w); done || err != nil {
 			return err
@@ -91,6 +93,7 @@ const (
 	wayThrough            // it is there, and has to be published before it returns
 	wayAppend             // Apply has to say where the file ends
 	wayGuest              // the file is not this host's
+	wayNone               // whole pages of a mapping, made after another host began to write the file
 )
 
 // lay puts the data into the overlay if the file is this host's, and says what else has
@@ -113,6 +116,8 @@ func (f *FS) wayOf(w *writing) way {
 	switch crowded := f.isCrowded(n); {
 	case !f.holds(n):
 		return wayGuest
+	case crowded && w.fromCache:
+		return wayNone
 	case crowded && w.h.appends() && !w.fromCache:
 		return wayAppend
 	case n.right.watched && !w.fromCache && (w.h.direct || !crowded):

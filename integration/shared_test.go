@@ -384,6 +384,49 @@ func TestOwnerGone(t *testing.T) {
 	}
 }
 
+// TestSharedMappings maps a file shared and writable on one host while another opens it
+// for writing, in both orders: who comes second is refused, and nobody's bytes are lost.
+func TestSharedMappings(t *testing.T) {
+	r := ring.Start(t, 2)
+	a, b := r.Host(0), r.Host(1)
+	a.Write("/f", strings.Repeat("-", 8192))
+	open := func(h *ring.Host) int { return h.Open("/f", unix.O_RDWR) }
+	mapping := ring.Call{Op: ring.OpMap, Len: 8192, Flags: 1}
+
+	fa := open(a)
+	mapping.FD = fa
+	m := a.MustDo(mapping).Map
+	a.MustDo(ring.Call{Op: ring.OpPoke, Map: m, Off: 10, Data: []byte("mapped")})
+	b.WantErr(ring.Call{Op: ring.OpOpen, Path: "/f", Flags: unix.O_RDWR}, syscall.EBUSY)
+	b.WantErr(ring.Call{Op: ring.OpOpen, Path: "/f", Flags: unix.O_WRONLY | unix.O_TRUNC}, syscall.EBUSY)
+	a.MustDo(ring.Call{Op: ring.OpMapSync, Map: m})
+	if got := b.Read("/f")[10:16]; got != "mapped" {
+		t.Errorf("after msync the other host reads %q", got)
+	}
+	a.Close(fa) // the mapping has it open still
+	b.WantErr(ring.Call{Op: ring.OpOpen, Path: "/f", Flags: unix.O_RDWR}, syscall.EBUSY)
+	a.MustDo(ring.Call{Op: ring.OpUnmap, Map: m})
+
+	fb := open(b)
+	b.MustDo(ring.Call{Op: ring.OpWrite, FD: fb, Data: []byte("b")})
+	fa = open(a)
+	mapping.FD = fa
+	a.WantErr(mapping, syscall.ENODEV)
+	mapping.Flags = 0
+	a.WantErr(mapping, syscall.ENODEV) // for reading too: the kernel could not be made to look again
+	private := a.MustDo(ring.Call{Op: ring.OpMap, FD: fa, Len: 8192, Flags: 2}).Map
+	if got := string(a.MustDo(ring.Call{Op: ring.OpPeek, Map: private, Off: 0, Len: 1}).Data); got != "b" {
+		t.Errorf("a private mapping shows %q", got)
+	}
+	a.MustDo(ring.Call{Op: ring.OpUnmap, Map: private})
+	a.Close(fa)
+	b.Close(fb)
+	fa = open(a)
+	mapping.FD, mapping.Flags = fa, 1
+	a.MustDo(ring.Call{Op: ring.OpUnmap, Map: a.MustDo(mapping).Map})
+	a.Close(fa)
+}
+
 func errOr(err error) error {
 	if err == nil {
 		return errors.New("it succeeded")

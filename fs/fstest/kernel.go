@@ -32,7 +32,8 @@ type Kernel struct {
 	pages   map[pageID]*page
 	log     []string
 	noEpoch bool
-	direct  map[fs.Handle]bool // guarded by mu; handles that go past the pages
+	mapped  map[signet.Ino]bool // guarded by mu
+	direct  map[fs.Handle]bool  // guarded by mu; handles that go past the pages
 }
 
 var _ fs.Kernel = (*Kernel)(nil)
@@ -59,9 +60,23 @@ type page struct {
 
 // NewKernel returns a kernel with empty caches.
 func NewKernel() *Kernel {
-	k := &Kernel{names: map[string]cachedName{}, inodes: map[signet.Ino]*cachedInode{}, pages: map[pageID]*page{}, direct: map[fs.Handle]bool{}}
+	k := &Kernel{names: map[string]cachedName{}, inodes: map[signet.Ino]*cachedInode{}, pages: map[pageID]*page{}, direct: map[fs.Handle]bool{}, mapped: map[signet.Ino]bool{}}
 	k.changed = sync.NewCond(&k.mu)
 	return k
+}
+
+// Map has a program map an inode shared and writable, or end that.
+func (k *Kernel) Map(ino signet.Ino, is bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mapped[ino] = is
+}
+
+// Mapped implements fs.Kernel.
+func (k *Kernel) Mapped(ino signet.Ino) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mapped[ino]
 }
 
 // Opened notes how a handle was opened.

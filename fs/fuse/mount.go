@@ -62,7 +62,7 @@ func (m *Mount) begin(attach func(fs.Kernel)) error {
 	if err != nil || at == nil {
 		return signet.Errorf(signet.Other, "mount", m.path, "it is not in /proc/self/mountinfo (%v)", err)
 	}
-	m.dev = at.dev
+	m.dev, m.server.mapsDev = at.dev, mapsDev(at.dev)
 	m.readAhead()
 	attach(m.server)
 	m.server.start()

@@ -126,11 +126,14 @@ func statOf(st *unix.Stat_t) Stat {
 }
 
 func (a *agent) mapFile(q *Call, r *Reply) error {
-	prot := unix.PROT_READ
-	if q.Flags != 0 {
+	prot, flags := unix.PROT_READ, unix.MAP_SHARED
+	switch q.Flags {
+	case 1:
 		prot |= unix.PROT_WRITE
+	case 2:
+		flags = unix.MAP_PRIVATE
 	}
-	b, err := unix.Mmap(q.FD, 0, int(q.Len), prot, unix.MAP_SHARED)
+	b, err := unix.Mmap(q.FD, 0, int(q.Len), prot, flags)
 	if err != nil {
 		return err
 	}

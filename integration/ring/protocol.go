@@ -20,7 +20,7 @@ const (
 	OpSync     Op = "fsync"     // FD
 	OpStatFD   Op = "fstat"     // FD -> Stat
 	OpTruncFD  Op = "ftrunc"    // FD, Len
-	OpMap      Op = "map"       // FD, Len, Flags 1: writable -> Map
+	OpMap      Op = "map"       // FD, Len, Flags 1: writable, 2: private -> Map
 	OpPeek     Op = "peek"      // Map, Off, Len -> Data
 	OpPoke     Op = "poke"      // Map, Off, Data
 	OpMapSync  Op = "msync"     // Map
