@@ -9,9 +9,8 @@
 // What it promises:
 //
 //   - An answer shows only what is released: what every other host would answer too
-//     (answer.go). The one exception is data a program on this host has written and
-//     not yet published: this host's programs see it at once, the others when it is
-//     published, at the latest when the file is closed or synced.
+//     (answer.go), or what is under a delegation of this host, so that every other host
+//     asks here before it answers (delegation.go).
 //   - When Changed returns nil, the kernel of this host can no longer answer from
 //     before that batch (changed.go, reads.go).
 //   - An object is durable before the command that names it is proposed (flush.go).
@@ -26,7 +25,8 @@
 // node.published tells a reader whose view is older to read again.
 //
 // Locks, outermost first: node.flushing (held across waits while a node's data is
-// published or cut), dirtyNodes.mu, nodes.mu, node.mu (the overlay; never held across a
+// published or cut, and its delegation taken or handed back; several nodes' only where
+// none is waited for), dirtyNodes.mu, nodes.mu, node.mu (the overlay; never held across a
 // wait), and, with nothing inside them, those of handles, budgets, blocks, failures,
 // doubts, kept, Gate and reads. None but flushing is held while the kernel is notified,
 // while a port is called that may wait, or while a reply is written.
