@@ -70,6 +70,8 @@ type rangesOf map[signet.Ino]*extent.Ranges
 // digest sorts a batch and brings what fs itself remembers up to date.
 func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
+	var moved []signet.Ino
+	taken := false // names, by other hosts
 	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
@@ -78,10 +80,15 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		if c.What&signet.Orphaned != 0 {
 			f.nodes.orphaned(c.Ino, true)
 		}
+		own := f.names.Own(c.Session)
+		if !own && c.What&signet.RemovedName != 0 {
+			taken = true
+		} else if !own && c.What == signet.ChangedAttr {
+			moved = append(moved, c.Ino)
+		}
 		if c.What&signet.ChangedData == 0 {
 			continue
 		}
-		own := f.names.Own(c.Session)
 		if n := f.nodes.peek(c.Ino); n != nil {
 			n.changed(b.Index, own)
 			if !own && f.taken(n) {
@@ -94,6 +101,9 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		case underWay:
 			d.own.add(c)
 		}
+	}
+	if taken {
+		f.moved.note(moved, f.clock.Now())
 	}
 }
 

@@ -35,6 +35,7 @@ type FS struct {
 
 	kernel kernelPort
 	shown  shown
+	moved  moved
 	gate   Gate
 	reads  reads
 	kept   kept

@@ -24,6 +24,9 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	if err != nil {
 		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
 	}
+	if f.moved.stale(at.Ino, r.PID, f.clock.Now()) {
+		return Entry{}, signet.Errorf(signet.Stale, "look up in", inodeText(parent), "another host has just moved it")
+	}
 	if ttl > 0 {
 		f.shown.tell(at.Ino)
 	}

@@ -221,6 +221,9 @@ func (k *Kernel) Lookup(ctx context.Context, f *fs.FS, parent signet.Ino, name s
 	r := &fs.Request{Ctx: ctx}
 	defer r.Done()
 	e, err := f.Lookup(r, parent, name)
+	if signet.KindOf(err) == signet.Stale { // the kernel walks the path once more
+		e, err = f.Lookup(r, parent, name)
+	}
 	if err != nil {
 		return 0, err
 	}

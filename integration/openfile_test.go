@@ -33,8 +33,8 @@ func stepsWanted(t *testing.T, n int) int {
 	return n
 }
 
-// shared is one file that several hosts have open in every way, and what it must hold.
-type shared struct {
+// openFile is one file that several hosts have open in every way, and what it must hold.
+type openFile struct {
 	t     *testing.T
 	rnd   *rand.Rand
 	hosts []*ring.Host
@@ -55,18 +55,18 @@ type opened struct {
 
 const sharedSize = 100_000
 
-func (s *shared) note(h *ring.Host, format string, args ...any) {
+func (s *openFile) note(h *ring.Host, format string, args ...any) {
 	s.trace = append(s.trace, h.Name()+": "+fmt.Sprintf(format, args...))
 }
 
-func (s *shared) fail(h *ring.Host, format string, args ...any) {
+func (s *openFile) fail(h *ring.Host, format string, args ...any) {
 	s.t.Helper()
 	from := max(0, len(s.trace)-25)
 	s.t.Fatalf("%s: %s\nafter %d steps, the last of which are\n%s", h.Name(), fmt.Sprintf(format, args...), len(s.trace), strings.Join(s.trace[from:], "\n"))
 }
 
 // some returns a descriptor of which ok is true, nil if there is none.
-func (s *shared) some(ok func(*opened) bool) *opened {
+func (s *openFile) some(ok func(*opened) bool) *opened {
 	var list []*opened
 	for _, o := range s.open {
 		if ok(o) {
@@ -82,7 +82,7 @@ func (s *shared) some(ok func(*opened) bool) *opened {
 func (o *opened) writes() bool { return o.flags&unix.O_ACCMODE != unix.O_RDONLY }
 func (o *opened) reads() bool  { return o.flags&unix.O_ACCMODE != unix.O_WRONLY }
 
-func (s *shared) data() []byte {
+func (s *openFile) data() []byte {
 	n := 1 + s.rnd.IntN(5000)
 	if s.rnd.IntN(8) == 0 {
 		n = 4096 * (1 + s.rnd.IntN(4))
@@ -90,14 +90,14 @@ func (s *shared) data() []byte {
 	return bytes.Repeat([]byte{byte('a' + s.rnd.IntN(26))}, n)
 }
 
-func (s *shared) offset() int {
+func (s *openFile) offset() int {
 	if s.rnd.IntN(3) == 0 {
 		return 4096 * s.rnd.IntN(sharedSize/2/4096)
 	}
 	return s.rnd.IntN(sharedSize / 2)
 }
 
-func (s *shared) put(off int, data []byte) {
+func (s *openFile) put(off int, data []byte) {
 	if n := off + len(data); n > len(s.want) {
 		s.want = append(s.want, make([]byte, n-len(s.want))...)
 	}
@@ -105,7 +105,7 @@ func (s *shared) put(off int, data []byte) {
 }
 
 // step makes one random call and compares its outcome.
-func (s *shared) step() {
+func (s *openFile) step() {
 	h := s.hosts[s.rnd.IntN(len(s.hosts))]
 	switch s.rnd.IntN(14) {
 	case 0:
@@ -129,7 +129,7 @@ func (s *shared) step() {
 	}
 }
 
-func (s *shared) openOne(h *ring.Host) {
+func (s *openFile) openOne(h *ring.Host) {
 	if len(s.open) >= 12 {
 		return
 	}
@@ -139,7 +139,7 @@ func (s *shared) openOne(h *ring.Host) {
 	s.note(h, "  as %d", s.open[len(s.open)-1].fd)
 }
 
-func (s *shared) closeOne() {
+func (s *openFile) closeOne() {
 	i := s.rnd.IntN(len(s.open))
 	o := s.open[i]
 	s.open = append(s.open[:i], s.open[i+1:]...)
@@ -150,7 +150,7 @@ func (s *shared) closeOne() {
 	o.host.Close(o.fd)
 }
 
-func (s *shared) write() {
+func (s *openFile) write() {
 	o := s.some((*opened).writes)
 	if o == nil {
 		return
@@ -169,7 +169,7 @@ func (s *shared) write() {
 	s.put(off, data)
 }
 
-func (s *shared) read() {
+func (s *openFile) read() {
 	o := s.some((*opened).reads)
 	if o == nil {
 		return
@@ -182,7 +182,7 @@ func (s *shared) read() {
 	}
 }
 
-func (s *shared) stat(h *ring.Host) {
+func (s *openFile) stat(h *ring.Host) {
 	if got := h.Stat(s.path); got.Size != int64(len(s.want)) {
 		s.fail(h, "stat says %d bytes, want %d", got.Size, len(s.want))
 	}
@@ -193,7 +193,7 @@ func (s *shared) stat(h *ring.Host) {
 	}
 }
 
-func (s *shared) resize() {
+func (s *openFile) resize() {
 	o := s.some((*opened).writes)
 	if o == nil || s.rnd.IntN(2) == 0 {
 		return
@@ -209,7 +209,7 @@ func (s *shared) resize() {
 }
 
 // remap maps a descriptor for reading. The kernel refuses that where it may keep no pages.
-func (s *shared) remap() {
+func (s *openFile) remap() {
 	o := s.some(func(o *opened) bool { return o.reads() && o.mapped == 0 })
 	if o == nil || len(s.want) == 0 {
 		return
@@ -229,7 +229,7 @@ func (s *shared) remap() {
 // peek reads from a mapping, not beyond the end of the file. The kernel of a host learns
 // that a file has grown elsewhere when it is asked for the size; a fault alone does not ask
 // (docs/posix.md).
-func (s *shared) peek() {
+func (s *openFile) peek() {
 	o := s.some(func(o *opened) bool { return o.mapped != 0 })
 	if o == nil || len(s.want) == 0 {
 		return
@@ -252,7 +252,7 @@ func TestSharedFile(t *testing.T) {
 	began := time.Now()
 	steps := stepsWanted(t, 2500)
 	for n := 0; n < steps; {
-		s := &shared{t: t, rnd: rnd, hosts: r.Hosts(), path: fmt.Sprintf("/shared%d", n)}
+		s := &openFile{t: t, rnd: rnd, hosts: r.Hosts(), path: fmt.Sprintf("/shared%d", n)}
 		h := s.hosts[rnd.IntN(3)]
 		s.note(h, "create")
 		s.open = append(s.open, &opened{host: h, fd: h.Open(s.path, unix.O_RDWR|unix.O_CREAT), flags: unix.O_RDWR})

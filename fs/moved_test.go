@@ -1,0 +1,41 @@
+package fs_test
+
+import (
+	"testing"
+
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
+	"github.com/signetfs/signet/fs/fstest"
+)
+
+// TestMovedElsewhere holds that each thread is told once to walk its path anew when it
+// finds a file that another host has just renamed, and nobody else ever.
+func TestMovedElsewhere(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	h, ino := a.create(root, "old", 0o644)
+	a.close(h)
+	look := func(u *user, thread uint32, want signet.Kind) {
+		t.Helper()
+		err := u.Do(func(r *fs.Request) error {
+			r.PID = thread
+			e, err := u.Lookup(r, root, "new")
+			if err == nil && e.Attr.Ino != ino {
+				t.Error("another file:", e.Attr.Ino)
+			}
+			return err
+		})
+		if signet.KindOf(err) != want {
+			t.Errorf("thread %d: %v, want %v", thread, err, want)
+		}
+	}
+	look(b, 1, signet.NotFound)
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "old", root, "new", 0) })
+	look(a, 1, signet.OK)
+	look(b, 1, signet.Stale)
+	look(b, 1, signet.OK)
+	look(b, 2, signet.Stale)
+	look(b, 1, signet.OK)
+	look(b, 2, signet.OK)
+}
