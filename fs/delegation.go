@@ -29,6 +29,8 @@ import (
 type right struct {
 	session signet.SessionID // that the file is delegated to; 0: none of ours
 	writers int              // handles open for writing, through which it must be kept
+	closing int              // of them, those that were flushed and not written through since
+	gone    chan struct{}    // closed when there are no writers any more; nil: nobody waits
 	cached  int              // handles whose pages the kernel caches
 	watched bool             // somebody elsewhere may have pages of it
 	crowded time.Time        // until when somebody elsewhere may be changing it
@@ -129,9 +131,47 @@ func (n *node) count(h *handle, by int) {
 	defer n.mu.Unlock()
 	if h.writes() {
 		n.right.writers += by
+		if by < 0 && h.closing {
+			n.right.closing--
+		}
+		if n.right.writers == 0 && n.right.gone != nil {
+			close(n.right.gone)
+			n.right.gone = nil
+		}
 	}
 	if h.dir == nil && !h.direct {
 		n.right.cached += by
+	}
+}
+
+// flushed notes that a descriptor of a handle was closed.
+func (n *node) flushed(h *handle) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !h.closing {
+		h.closing = true
+		n.right.closing++
+	}
+}
+
+// awaitClose waits a moment for the end of handles that seem to be closed: close(2)
+// returns when they are flushed, and the kernel tells of their end some time later.
+func (f *FS) awaitClose(n *node) {
+	n.mu.Lock()
+	if n.right.writers == 0 || n.right.closing < n.right.writers {
+		n.mu.Unlock()
+		return
+	}
+	if n.right.gone == nil {
+		n.right.gone = make(chan struct{})
+	}
+	gone := n.right.gone
+	n.mu.Unlock()
+	t := f.clock.NewTimer(closePatience)
+	defer t.Stop()
+	select {
+	case <-gone:
+	case <-t.C():
 	}
 }
 
@@ -139,6 +179,9 @@ func (n *node) count(h *handle, by int) {
 func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (signet.Recalled, error) {
 	n := f.nodes.get(ino, false)
 	defer f.nodes.put(n, false)
+	if why == signet.RecallOpen || why == signet.RecallShare {
+		f.awaitClose(n)
+	}
 	f.prepare(n, why)
 	if why == signet.RecallAttr {
 		if at, ok, err := f.ownAttr(ctx, n); ok || err != nil {

@@ -17,6 +17,9 @@ type handle struct {
 	// direct says that the kernel caches no pages of what is done through the handle, and
 	// locks none while a call waits.
 	direct bool
+	// closing says that a descriptor was closed and nothing was written since; guarded by
+	// node.mu.
+	closing bool
 
 	mu     sync.Mutex
 	seen   uint64 // guarded by mu; failures of the node that were told

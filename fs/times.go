@@ -30,6 +30,10 @@ const (
 	// longer time makes fewer, larger commands.
 	idleFor = time.Second
 
+	// closePatience is how long the kernel may take to tell that a file which was closed is
+	// not open any more: it does so when another thread comes to run.
+	closePatience = 20 * time.Millisecond
+
 	// crowdedFor is how long after another host has announced a change of a file it may be
 	// on its way: no call lasts longer.
 	crowdedFor = callTimeout + 5*time.Second

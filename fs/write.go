@@ -103,6 +103,10 @@ func (f *FS) lay(w *writing) way {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	way := f.wayOf(w)
+	if w.h.closing {
+		w.h.closing = false
+		n.right.closing--
+	}
 	if way == wayBuffer || way == wayThrough {
 		n.lay(w)
 		n.known.pages = n.known.pages || !w.h.direct
@@ -224,7 +228,9 @@ func (f *FS) Flush(r *Request, id Handle) error {
 	if !h.writes() {
 		return nil
 	}
-	return f.flush(r, h)
+	err = f.flush(r, h)
+	h.node.flushed(h)
+	return err
 }
 
 // Fsync publishes what is dirty and waits until nothing can take it away.

@@ -188,8 +188,11 @@ func (v *view) wants(content []byte) {
 // none wants that a path leads nowhere on b.
 func (w *watched) none(path string) {
 	w.t.Helper()
-	if r, err := w.b.Do(ring.Call{Op: ring.OpStat, Path: path}); err != syscall.ENOENT {
-		w.errorf("%s: %v, inode %d", path, err, r.Stat.Ino)
+	switch r, err := w.b.Do(ring.Call{Op: ring.OpStat, Path: path}); {
+	case err == nil:
+		w.errorf("%s leads to inode %d", path, r.Stat.Ino)
+	case err != syscall.ENOENT:
+		w.errorf("%s: %v", path, err)
 	}
 }
 
