@@ -31,8 +31,9 @@ const (
 	idleFor = time.Second
 
 	// closePatience is how long the kernel may take to tell that a file which was closed is
-	// not open any more: it does so when another thread comes to run.
-	closePatience = 20 * time.Millisecond
+	// not open any more. It has asked us to note that when close(2) returns; only who kept a
+	// copy of the descriptor makes others wait for this long, once an open.
+	closePatience = 200 * time.Millisecond
 
 	// crowdedFor is how long after another host has announced a change of a file it may be
 	// on its way: no call lasts longer.
