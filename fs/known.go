@@ -17,6 +17,7 @@ type known struct {
 	attrs bool   // attributes that were given a lifetime
 	pages bool   // pages
 	drops uint64 // how often it was made to forget something
+	more  bool   // a size from before a truncation elsewhere, unless it has asked since
 }
 
 // keepsAttrs is called inside the gate for attributes in an answer with a lifetime.
@@ -62,6 +63,9 @@ func (f *FS) toDrop(ino signet.Ino, set *extent.Ranges, index signet.Index) *ext
 		return nil
 	}
 	n.known.drops++
+	for r := range set.All() {
+		n.known.more = n.known.more || r.End() >= signet.MaxFileSize
+	}
 	if written {
 		n.known.pages = false
 		set = new(extent.Ranges)
@@ -70,11 +74,11 @@ func (f *FS) toDrop(ino signet.Ino, set *extent.Ranges, index signet.Index) *ext
 	return set
 }
 
-// dropsSoFar is for who wants to know whether the kernel was made to forget something.
-func (n *node) dropsSoFar() uint64 {
+// kernelKnows is for who wants to know whether something happens to that meanwhile.
+func (n *node) kernelKnows() known {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.known.drops
+	return n.known
 }
 
 // keepsPages notes that the kernel gets pages of the file.

@@ -46,7 +46,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		r.onDone(func() { f.reads.end(in) })
 	}
 	streaming := h.streams(off, uint64(len(dst)))
-	drops := h.node.dropsSoFar()
+	before := h.node.kernelKnows()
 	t := try{r: r, h: h, in: in, off: off, dst: dst, streaming: streaming}
 	for round := 0; ; round++ {
 		got, verdict, err := f.tryRead(ctx, &t)
@@ -61,7 +61,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		if streaming {
 			f.readAhead(h, off+uint64(got))
 		}
-		if in != nil && !h.direct && got < len(dst) && h.node.dropsSoFar() != drops {
+		if now := h.node.kernelKnows(); in != nil && !h.direct && got < len(dst) && now.more && now.drops != before.drops {
 			f.misread(r, h.node.ino, off, len(dst))
 		}
 		return got, nil
