@@ -99,6 +99,8 @@ func lifetime(v signet.View) time.Duration {
 // overlaid changes the attributes of an inode, read at index, to what programs on
 // this host see. It returns false if what they wrote has been published since.
 func (f *FS) overlaid(at *signet.Attr, index signet.Index) bool {
+	f.atimes.lay(at)
+	f.squash.show(at)
 	if !at.IsRegular() {
 		return true
 	}

@@ -146,6 +146,10 @@ func opOf(c signet.Command) string {
 		return "set attribute"
 	case *signet.RemoveXattr:
 		return "remove attribute"
+	case *signet.SetACL:
+		return "set ACL"
+	case *signet.SetAtimes:
+		return "set times of access"
 	}
 	return "change"
 }

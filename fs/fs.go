@@ -43,6 +43,8 @@ type FS struct {
 	nodes   nodes
 	handles handles
 	dirty   dirtyNodes
+	atimes  atimes
+	squash  squash
 	memory  *budget // bytes that programs wrote and that are not durable
 	puts    *budget // bytes being sealed and put
 	ahead   *blocks // sealed bytes read ahead

@@ -25,7 +25,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 	}
 	h := f.handles.add(n, flags, nil)
 	if flags&syscall.O_TRUNC != 0 && h.writes() {
-		if _, err := f.setAttr(ctx, r, ino, AttrChange{Set: signet.SetSize}); err != nil {
+		if _, err := f.setAttr(ctx, r, ino, AttrChange{Set: signet.SetSize, KillPriv: r.KillPriv}); err != nil {
 			f.letGo(h.id)
 			return nil, OpenFlags{}, err
 		}

@@ -46,7 +46,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 	}
 	streaming := h.streams(off, uint64(len(dst)))
 	for round := 0; ; round++ {
-		got, verdict, err := f.tryRead(ctx, r, h.node, in, off, dst, streaming)
+		got, verdict, err := f.tryRead(ctx, r, h.node, in, off, dst, flags, streaming)
 		switch {
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
@@ -71,7 +71,7 @@ const (
 	readAgain          // it is not right, or took too long
 )
 
-func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off uint64, dst []byte, streaming bool) (int, verdict, error) {
+func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off uint64, dst []byte, flags uint32, streaming bool) (int, verdict, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := f.names.Ready(ctx); err != nil {
@@ -82,7 +82,7 @@ func (f *FS) tryRead(ctx context.Context, r *Request, n *node, in *reading, off 
 	if in != nil {
 		f.reads.from(in, v.Index(), cancel)
 	}
-	got, seen, err := f.readView(ctx, v, n, off, dst, streaming)
+	got, seen, err := f.readView(ctx, v, n, off, dst, flags, streaming)
 	if err == nil {
 		err = v.Settle(ctx)
 	}
@@ -114,7 +114,7 @@ func (n *node) moved(seen, index signet.Index) bool {
 
 // readView fills dst from the view and, over that, from what is not published. It
 // returns how many bytes there are, and the node's newest publication at the time.
-func (f *FS) readView(ctx context.Context, v signet.View, n *node, off uint64, dst []byte, streaming bool) (int, signet.Index, error) {
+func (f *FS) readView(ctx context.Context, v signet.View, n *node, off uint64, dst []byte, flags uint32, streaming bool) (int, signet.Index, error) {
 	at, err := v.Attr(n.ino)
 	if err != nil {
 		return 0, 0, err
@@ -122,6 +122,10 @@ func (f *FS) readView(ctx context.Context, v signet.View, n *node, off uint64, d
 	n.mu.Lock()
 	seen := n.published
 	size := max(at.Size, n.over.end())
+	if !n.over.empty() {
+		at.Mtime, at.Ctime = n.mtime, n.mtime
+	}
+	f.accessed(&at, flags)
 	if off >= size {
 		n.mu.Unlock()
 		return 0, seen, nil

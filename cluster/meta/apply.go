@@ -169,6 +169,10 @@ func (t *tx) volumeCommand(c signet.Command) signet.Result {
 		return t.removeXattr(c)
 	case *signet.Drain:
 		return t.drain(c)
+	case *signet.SetACL:
+		return t.setACL(c)
+	case *signet.SetAtimes:
+		return t.setAtimes(c)
 	}
 	return refuse(signet.Invalid)
 }

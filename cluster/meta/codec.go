@@ -139,7 +139,9 @@ const (
 	kindCreateToken  kind = 27
 	kindRevokeToken  kind = 28
 	kindArcsDone     kind = 29
-	kindEnd          kind = 30
+	kindSetACL       kind = 30
+	kindSetAtimes    kind = 31
+	kindEnd          kind = 32
 )
 
 // layout is how commands of a kind are made and written.
@@ -183,6 +185,8 @@ var layouts = [kindEnd]layout{
 	kindCreateToken:  layoutOf(1, codeCreateToken),
 	kindRevokeToken:  layoutOf(1, codeRevokeToken),
 	kindArcsDone:     layoutOf(1, codeArcsDone),
+	kindSetACL:       layoutOf(1, codeSetACL),
+	kindSetAtimes:    layoutOf(1, codeSetAtimes),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -246,6 +250,10 @@ func kindOf(command any) kind {
 		return kindRevokeToken
 	case *ArcsDone:
 		return kindArcsDone
+	case *signet.SetACL:
+		return kindSetACL
+	case *signet.SetAtimes:
+		return kindSetAtimes
 	}
 	return 0
 }

@@ -24,7 +24,7 @@ type inode struct {
 }
 
 func codeInode(c *coder, x *inode) {
-	c.row(rowVersion, 22)
+	c.row(rowVersion, 24)
 	num(c, &x.Mode)
 	num(c, &x.Nlink)
 	num(c, &x.UID)
@@ -42,6 +42,8 @@ func codeInode(c *coder, x *inode) {
 	num(c, &x.CutTo)
 	num(c, &x.Xattrs)
 	num(c, &x.XattrNames)
+	num(c, &x.AccessACL)
+	num(c, &x.DefaultACL)
 }
 
 // nameRow is a directory entry.
@@ -145,7 +147,7 @@ type answerRow struct {
 
 func codeAnswer(c *coder, x *answerRow) {
 	a := &x.Result.Attr
-	c.row(rowVersion, 22)
+	c.row(rowVersion, 24)
 	num(c, &x.Request)
 	num(c, &x.Extra)
 	num(c, &x.Result.Err)
@@ -163,6 +165,8 @@ func codeAnswer(c *coder, x *answerRow) {
 	c.time(&a.Mtime)
 	c.time(&a.Ctime)
 	c.time(&a.Btime)
+	num(c, &a.AccessACL)
+	num(c, &a.DefaultACL)
 }
 
 func codeHost(c *coder, x *Host) {

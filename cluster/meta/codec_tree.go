@@ -11,7 +11,7 @@ const (
 )
 
 func codeCreate(c *coder, x *signet.Create) {
-	c.array(11)
+	c.array(16)
 	num(c, &x.Parent)
 	c.bytes(&x.Name, maxBlob)
 	num(c, &x.Ino)
@@ -22,6 +22,9 @@ func codeCreate(c *coder, x *signet.Create) {
 	c.bytes(&x.Target, maxBlob)
 	num(c, &x.Size)
 	c.time(&x.Time)
+	num(c, &x.Inherits)
+	c.acl(&x.Access)
+	c.acl(&x.Default)
 }
 
 func codeLink(c *coder, x *signet.Link) {
@@ -51,7 +54,7 @@ func codeRename(c *coder, x *signet.Rename) {
 }
 
 func codeSetAttr(c *coder, x *signet.SetAttr) {
-	c.array(14)
+	c.array(17)
 	num(c, &x.Ino)
 	num(c, &x.Set)
 	num(c, &x.Mode)
@@ -62,6 +65,8 @@ func codeSetAttr(c *coder, x *signet.SetAttr) {
 	c.time(&x.Mtime)
 	c.time(&x.Ctime)
 	c.time(&x.Time)
+	num(c, &x.Based)
+	c.acl(&x.Access)
 }
 
 func codeWrite(c *coder, x *signet.Write) {
@@ -121,4 +126,31 @@ func codeRemoveXattr(c *coder, x *signet.RemoveXattr) {
 func codeDrain(c *coder, x *signet.Drain) {
 	c.array(1)
 	num(c, &x.Ino)
+}
+
+// acl is two elements.
+func (c *coder) acl(x *signet.ACL) {
+	c.bytes(&x.Name, maxBlob)
+	c.bytes(&x.Value, maxBlob)
+}
+
+func codeSetACL(c *coder, x *signet.SetACL) {
+	c.array(9)
+	num(c, &x.Ino)
+	c.flag(&x.Default)
+	c.acl(&x.ACL)
+	c.flag(&x.SetMode)
+	num(c, &x.Mode)
+	c.flag(&x.ClearSGID)
+	c.time(&x.Time)
+}
+
+func codeSetAtimes(c *coder, x *signet.SetAtimes) {
+	c.array(1)
+	list(c, &x.List, signet.MaxAtimes, func(c *coder, a *signet.Atime) {
+		c.array(5)
+		num(c, &a.Ino)
+		c.time(&a.Was)
+		c.time(&a.Now)
+	})
 }

@@ -31,6 +31,10 @@ func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
 		res = a.removeXattr(c)
 	case *signet.Drain:
 		res = a.drain(c)
+	case *signet.SetACL:
+		res = a.setACL(c)
+	case *signet.SetAtimes:
+		a.setAtimes(c)
 	}
 	res.Index = s.index
 	return res, a.changes
@@ -81,7 +85,8 @@ func (a *applying) leave(dir signet.Ino, name []byte, in *inode, t signet.Time) 
 }
 
 func (a *applying) create(c *signet.Create) signet.Result {
-	if _, k := a.dir(c.Parent); k != signet.OK {
+	dir, k := a.dir(c.Parent)
+	if k != signet.OK {
 		return refuse(k)
 	}
 	if e, taken := a.lookup(c.Parent, c.Name); taken {
@@ -97,6 +102,9 @@ func (a *applying) create(c *signet.Create) signet.Result {
 	}, target: c.Target, tmpfile: len(c.Name) == 0}
 	if in.IsDir() {
 		in.Nlink = 2
+	}
+	if !a.inherit(&dir, &in, c) {
+		return refuse(signet.Stale)
 	}
 	if in.tmpfile {
 		in.Nlink = 0
@@ -254,7 +262,16 @@ func (a *applying) setAttr(c *signet.SetAttr) signet.Result {
 		return refuse(signet.Draining)
 	}
 	if c.Set&signet.SetMode != 0 {
+		if c.Based != in.AccessACL {
+			return refuse(signet.Stale)
+		}
+		if c.Based != 0 {
+			a.putACL(&in, c.Access, &in.AccessACL)
+		}
 		in.Mode = in.Type() | c.Mode&0o7777
+	}
+	if c.Set&signet.SetPlain != 0 && !in.IsDir() {
+		in.Mode = plainMode(in.Mode)
 	}
 	if c.Set&signet.SetUID != 0 {
 		in.UID = c.UID
@@ -376,10 +393,7 @@ func (a *applying) write(c *signet.Write) signet.Result {
 	}
 	in.Mtime, in.Ctime = c.Mtime, c.Mtime
 	if c.ClearSUID {
-		in.Mode &^= signet.ModeSetUID
-		if in.Mode&0o010 != 0 {
-			in.Mode &^= signet.ModeSetGID
-		}
+		in.Mode = plainMode(in.Mode)
 	}
 	a.putInode(in)
 	return signet.Result{Attr: in.Attr}
@@ -439,9 +453,9 @@ func (a *applying) setXattr(c *signet.SetXattr) signet.Result {
 	}
 	_, has := in.xattrs[string(c.Name)]
 	switch {
-	case has && c.Flags == 1:
+	case has && c.Flags&1 != 0:
 		return refuse(signet.Exists)
-	case !has && c.Flags == 2:
+	case !has && c.Flags&2 != 0:
 		return refuse(signet.NoAttr)
 	}
 	x := maps.Clone(in.xattrs)
