@@ -64,18 +64,20 @@ type pendingAtime struct {
 func (f *FS) SetAtime(a Atime) { f.atimes.policy.Store(&a) }
 
 // accessed notes a read of an inode, whose attributes are as the log has them, but for
-// mtime and ctime. flags are those of open(2).
-func (f *FS) accessed(at *signet.Attr, flags uint32) {
+// mtime and ctime, and says whether its time of access moves. flags are those of open(2).
+func (f *FS) accessed(at *signet.Attr, flags uint32) (moved bool) {
 	p := f.atimes.policy.Load()
 	if p == nil || p.Kind == AtimeNever || flags&syscall.O_NOATIME != 0 || p.NoDirs && at.IsDir() {
-		return
+		return false
 	}
 	shown := *at
 	f.atimes.lay(&shown)
 	now := f.now()
-	if shown.Atime != now && (p.Kind == AtimeStrict || relatimeDue(&shown, now)) {
-		f.atimes.note(at.Ino, at.Atime, now, f.clock.Now())
+	if shown.Atime == now || p.Kind == AtimeRelative && !relatimeDue(&shown, now) {
+		return false
 	}
+	f.atimes.note(at.Ino, at.Atime, now, f.clock.Now())
+	return true
 }
 
 // relatimeDue is the kernel's rule.

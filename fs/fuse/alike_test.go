@@ -172,3 +172,33 @@ for what in (lambda: os.setxattr("f","user.b",b"1"), lambda: os.removexattr("f",
 		})
 	}
 }
+
+func TestAtimesAsOnExt4(t *testing.T) {
+	t.Parallel()
+	// What reads come to the daemon is the kernel's business, so the pages are dropped first.
+	const text = `moved() { n=$1; shift; a=$(stat -c %x "$n"); "$@" >/dev/null; b=$(stat -c %x "$n"); [ "$a" = "$b" ] && echo "$n: $*: same" || echo "$n: $*: moved"; }
+		noatime() { python3 -c 'import os,sys
+f=os.open(sys.argv[1],os.O_RDONLY|os.O_NOATIME); print(os.listdir(f) if os.path.isdir(sys.argv[1]) else os.read(f,100))' "$1"; }
+		echo content >f; mkdir d; touch d/x; ln -s f l; echo content >g; : >empty
+		sleep 0.02; cold f; moved f cat f; cold f; moved f cat f; moved d ls d; moved d ls d; moved l readlink l
+		touch -a -d 2001-01-01 f g d; cold f g; moved g noatime g; moved f cat f; moved d noatime d; moved d ls d; cold f; moved f cat f
+		touch -a -d 2037-01-01 f d; cold f; moved f cat f; moved d ls d; stat -c %x f d | cut -c 1-4
+		touch -a -d 2001-01-01 f; touch -m f; stat -c %x f; cold f; cat f >/dev/null; touch -a -d 2001-01-01 f; stat -c %x f
+		touch -a -d 2001-01-01 f; cold f; moved f head -c 1 f; touch -a -d 2001-01-01 f; moved f stat f; moved f test -r f; moved f setfacl -m u::rw f; cold f; moved f cp f h; echo more >>f; cold f; moved f cat f
+		touch -a -d 2001-01-01 f; cold f; nobody cat f; stat -c %X f | cut -c 1-2; mv f k; stat -c %X k | cut -c 1-2; chmod 600 k; stat -c %X k | cut -c 1-2; truncate -s 3 k; stat -c %X k | cut -c 1-2`
+	for _, c := range []struct {
+		options string
+		change  func(*Options)
+	}{
+		{"relatime", func(*Options) {}},
+		{"noatime", func(o *Options) { o.NoAtime = true }},
+		{"nodiratime", func(o *Options) { o.NoDirAtime = true }},
+		{"strictatime", func(o *Options) { o.StrictAtime = true }},
+		{"strictatime,nodiratime", func(o *Options) { o.StrictAtime, o.NoDirAtime = true, true }},
+	} {
+		t.Run(c.options, func(t *testing.T) {
+			t.Parallel()
+			alike(t, c.options, text, c.change)
+		})
+	}
+}
