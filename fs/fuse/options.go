@@ -85,8 +85,12 @@ func (o *Options) flags() (bits uintptr) {
 			bits |= f.bit
 		}
 	}
-	if o.StrictAtime && !o.NoAtime {
-		bits |= unix.MS_STRICTATIME // which fusermount3 does not know
+	switch { // fusermount3 knows neither
+	case o.NoAtime:
+	case o.StrictAtime:
+		bits |= unix.MS_STRICTATIME
+	default:
+		bits |= unix.MS_RELATIME // a remount that says nothing keeps what there is
 	}
 	return bits
 }

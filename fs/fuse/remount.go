@@ -33,3 +33,16 @@ func (m *Mount) Remount(o Options) error {
 	}
 	return nil
 }
+
+// OptionsAt returns the options of the mount of ours at path, as the kernel lists them. path
+// is absolute and without symlinks.
+func OptionsAt(path string) (string, error) {
+	m, err := mountAt(path)
+	if err != nil {
+		return "", err
+	}
+	if m == nil || m.fstype != FSType {
+		return "", signet.Errorf(signet.NotFound, "remount", path, "it is not a signet mount")
+	}
+	return m.options, nil
+}
