@@ -49,6 +49,8 @@ type atimes struct {
 	policy atomic.Pointer[Atime]
 	count  atomic.Int32 // how many there are, to be looked at without mu
 
+	sending turn // held by who publishes
+
 	mu sync.RWMutex
 	of map[signet.Ino]*pendingAtime // guarded by mu
 }
@@ -153,6 +155,18 @@ func (f *FS) publishAtimes(ctx context.Context, all bool) {
 	if f.atimes.count.Load() == 0 {
 		return
 	}
+	if all {
+		if f.atimes.sending.take(ctx) != nil {
+			return
+		}
+	} else {
+		select {
+		case f.atimes.sending <- struct{}{}:
+		default:
+			return
+		}
+	}
+	defer f.atimes.sending.give()
 	lists := f.atimes.due(all, f.clock.Now().Add(-atimeAfter))
 	for _, list := range lists {
 		err := f.names.Writable(ctx)

@@ -86,6 +86,7 @@ func New(c Config) *FS {
 	f.memory = newBudget(f.limits.Dirty)
 	f.puts = newBudget(int64(f.limits.Puts) * chunk)
 	f.ahead = newBlocks(f.limits.Cache)
+	f.atimes.sending = make(turn, 1)
 	f.kernel.attach(NoKernel{})
 	f.shown.begin(f.clock)
 	f.work.Go(f.writeBack)
