@@ -12,9 +12,23 @@ import (
 // These tests run the same script on an ext4 filesystem and on a mount and compare what it
 // prints: results, errors, attributes. Scripts go on after errors, and print them.
 
-// onExt4 makes an ext4 filesystem in $1, which nobody else sees, and runs $2... in it.
-const onExt4 = `truncate -s 64M "$1/image"; mkfs.ext4 -q -F "$1/image"
-mount -o "loop,$2" "$1/image" "$1/mnt"; cd "$1/mnt"; chmod 1777 .; rmdir lost+found; shift 2; exec "$@"`
+// ext4 makes an ext4 filesystem in a file and returns where it is mounted. It has no mounts
+// of its own: whoever copies a namespace keeps the mounts of the other tests alive.
+func ext4(t *testing.T, options string) string {
+	t.Helper()
+	dir := openDir(t)
+	image := filepath.Join(filepath.Dir(dir), "image")
+	must(t, "truncate", "-s", "64M", image)
+	must(t, "mkfs.ext4", "-q", "-F", image)
+	if options == "" {
+		options = "rw"
+	}
+	must(t, "mount", "-o", "loop,"+options, image, dir)
+	t.Cleanup(func() { must(t, "umount", "-l", dir) })
+	must(t, "chmod", "1777", dir)
+	must(t, "rmdir", dir+"/lost+found")
+	return dir
+}
 
 // alike runs a script as root in both, with the mount's options in the second. The script
 // begins in an empty directory that all may write to.
@@ -33,24 +47,19 @@ errno() { python3 -c 'import os,sys,errno
 try: print(eval(sys.argv[1]))
 except OSError as e: print(errno.errorcode[e.errno])' "$1"; }
 `
-	sh := []string{"sh", "-c", prelude + text}
-	own := need.OwnMounts(t)
-	args := append(append(own[1:], "sh", "-euc", onExt4, "sh", filepath.Dir(openDir(t)), options), sh...)
-	if options == "" {
-		args[len(args)-len(sh)-1] = "rw"
+	out := func(dir string) string {
+		cmd := exec.Command("sh", "-c", prelude+text)
+		cmd.Dir = dir
+		b, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("in %s: %v\n%s", dir, err, b)
+		}
+		return string(b)
 	}
-	want, err := exec.Command(own[0], args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("on ext4: %v\n%s", err, want)
-	}
-	cmd := exec.Command(sh[0], sh[1:]...)
-	cmd.Dir = mountVolumes(t, 1, change...)[0]
-	got, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("on the mount: %v\n%s", err, got)
-	}
-	if string(got) != string(want) {
-		t.Errorf("%s", differences(string(want), string(got)))
+	want := out(ext4(t, options))
+	got := out(mountVolumes(t, 1, change...)[0])
+	if got != want {
+		t.Errorf("%s", differences(want, got))
 	} else if testing.Verbose() {
 		t.Logf("%s", got)
 	}
