@@ -44,6 +44,18 @@ type Attr struct {
 	// Owner is the session that has the file delegated: its host may know bytes of it, a
 	// size and times that the log does not. 0: nobody, and what the log says is all.
 	Owner SessionID
+
+	// The log index at which the access and the default ACL became what they are, 0: there
+	// is none. What is computed from an ACL carries it, so that Apply, which cannot read
+	// sealed values, knows whether the ACL is still the same.
+	AccessACL, DefaultACL Index
+}
+
+// ACL is a POSIX ACL as the log keeps it: the sealed name and value of the extended
+// attribute that it is. Without a name there is none.
+type ACL struct {
+	Name  []byte
+	Value []byte
 }
 
 // Type returns the type bits of the mode.

@@ -9,6 +9,10 @@ type Command interface{ isCommand() }
 // Create makes an inode with one name: a file, directory, symlink, device, FIFO or
 // socket, by the type bits of Mode. An empty Name makes an orphan (O_TMPFILE).
 // If the name is taken the result is Exists and carries the inode that has it.
+//
+// In a set-gid directory the inode gets the directory's group, and a directory the bit.
+// Unless it is a symlink, Mode, Access and Default were computed from the parent's default
+// ACL as of Inherits (Attr.DefaultACL); if that is another one by now the result is Stale.
 type Create struct {
 	Parent Ino
 	Name   []byte // sealed under Parent
@@ -21,6 +25,10 @@ type Create struct {
 	Size   uint64 // of a symlink: length of the unsealed target
 	Own    bool   // delegate the file, a regular one, to the session that makes it
 	Time   Time
+
+	Inherits Index
+	Access   ACL // sealed under Ino, as is Default
+	Default  ACL // of a directory
 }
 
 // Link gives an inode another name. An orphan may be linked once more (linkat of
@@ -67,10 +75,13 @@ const (
 	SetMtime
 	SetSize
 	SetCtime // to Ctime instead of Time
+	SetPlain // clear set-uid and set-gid, as a change by an ordinary user does; not of a directory
 )
 
 // SetAttr changes attributes. A smaller Size drops the extents beyond it, a larger
-// one leaves a hole.
+// one leaves a hole. With SetMode, Access is the inode's access ACL with the new mode in it,
+// computed from the one as of Based (Attr.AccessACL, 0: it has none, and gets none); if that
+// is another one by now the result is Stale.
 type SetAttr struct {
 	Ino   Ino
 	Set   uint32 // bits of SetMode...
@@ -84,6 +95,9 @@ type SetAttr struct {
 	Own   bool      // delegate the file to this session too; Busy if another has it
 	Asked SessionID // as in Write; of a change of the size
 	Time  Time      // becomes ctime
+
+	Based  Index
+	Access ACL
 }
 
 // Write names bytes that are already durable (or inline): the extents replace what
@@ -131,6 +145,31 @@ type RemoveXattr struct {
 	Time Time
 }
 
+// SetACL sets the access or the default ACL of an inode, or takes it away if the ACL has no
+// value; the mode changes in the same step. That there was none to take away is no error.
+type SetACL struct {
+	Ino       Ino
+	Default   bool
+	ACL       ACL
+	SetMode   bool   // the permission bits become those of Mode
+	Mode      uint32 // permission bits only
+	ClearSGID bool
+	Time      Time
+}
+
+// MaxAtimes is how many inodes one SetAtimes may carry.
+const MaxAtimes = 512
+
+// SetAtimes moves times of access and nothing else. One that is not what it was any more
+// stays: somebody has set it. It never fails.
+type SetAtimes struct{ List []Atime }
+
+// Atime is an inode that was read, and its time of access before and after.
+type Atime struct {
+	Ino      Ino
+	Was, Now Time
+}
+
 // Drain carries out a further bounded step of a large change of Ino (a truncation
 // that left more extents than one command may touch). Result.More says whether
 // anything is left.
@@ -167,6 +206,8 @@ func (*Drain) isCommand()       {}
 func (*Delegate) isCommand()    {}
 func (*HandBack) isCommand()    {}
 func (*Revoke) isCommand()      {}
+func (*SetACL) isCommand()      {}
+func (*SetAtimes) isCommand()   {}
 
 // Result is a command's outcome as Apply computed it, the same on every host. Err
 // is OK or why nothing was changed.

@@ -51,33 +51,58 @@ func (v *Volume) Writable(context.Context) error {
 	return nil
 }
 
-// Space tells from local state how large and how full the volume is, copies counted
-// once. What the hosts offer is in the host table; what is used, in the volume's sums.
-func (v *Volume) Space() (total, free, used, inodes uint64, err error) {
+// Space is how large and how full a volume is, copies counted once.
+type Space struct {
+	Total, Used uint64 // bytes
+	Fits        uint64 // bytes that could be written now: at most Total-Used
+	Inodes      uint64
+}
+
+// Space tells from local state how large and how full the volume is. What the hosts offer
+// is in the host table; what is used, in the volume's sums; what still fits is at most what
+// this host's store has room for, as its share of it: objects that nobody needs any more
+// take room until they are dropped, and a disk may have other things on it.
+func (v *Volume) Space() (s Space, err error) {
 	r := v.node.log.Reader(v.group)
 	defer r.Close()
 	sums, err := r.Counters()
 	if err != nil {
-		return 0, 0, 0, 0, err
+		return s, err
 	}
 	c, err := r.Cluster()
 	if err != nil {
-		return 0, 0, 0, 0, err
+		return s, err
 	}
 	hosts, err := r.Hosts()
 	if err != nil {
-		return 0, 0, 0, 0, err
+		return s, err
 	}
 	var offers []uint64
+	var own uint64
 	for _, h := range hosts {
 		if m := memberOf(h); m.Stores && m.Up {
 			offers = append(offers, h.Capacity)
+			if h.ID == v.node.self.host {
+				own = h.Capacity
+			}
 		}
 	}
 	copies := uint64(min(int(c.Copies), max(len(offers), 1)))
-	total = usable(offers, copies)
-	used = sums.ObjectBytes
-	return total, total - min(used, total), used, sums.Inodes, nil
+	s.Total, s.Used, s.Inodes = usable(offers, copies), sums.ObjectBytes, sums.Inodes
+	s.Fits = s.Total - min(s.Used, s.Total)
+	if own > 0 {
+		s.Fits = min(s.Fits, fits(v.node.store.Stat().Free, own, s.Total))
+	}
+	return s, nil
+}
+
+// fits is how much data there is room for when a host that offers own has room for so many
+// bytes: a full volume of total bytes fills it, or puts a copy of everything there.
+func fits(room, own, total uint64) uint64 {
+	if own >= total {
+		return room
+	}
+	return uint64(min(float64(room)*(float64(total)/float64(own)), 1<<62))
 }
 
 // usable is how much k copies of data fit on hosts that offer so much each, a copy to a

@@ -98,10 +98,7 @@ func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(*a
 // newest makes attributes that were read those that programs here are to see. They do not
 // stand if something was published meanwhile, or the file has come to be another's.
 func (f *FS) newest(ctx context.Context, a *answer, at *signet.Attr) (ok bool, err error) {
-	if !at.IsRegular() {
-		return true, nil
-	}
-	if !f.foreign(at.Owner) {
+	if !at.IsRegular() || !f.foreign(at.Owner) {
 		if n := f.nodes.peek(at.Ino); n != nil && f.unsettled(n) {
 			if err := f.settleOwn(ctx, n); err == nil || ctx.Err() != nil {
 				return false, err
@@ -111,13 +108,17 @@ func (f *FS) newest(ctx context.Context, a *answer, at *signet.Attr) (ok bool, e
 	}
 	a.once = true
 	r, err := f.names.Recall(ctx, at.Owner, at.Ino, signet.RecallAttr)
-	if err != nil {
-		return true, f.cutOff(ctx, err)
+	if err := f.cutOff(ctx, err); err != nil {
+		return false, err
 	}
 	if r.Held && r.Attr.Ino == at.Ino {
+		uid, gid := at.UID, at.GID // that mount may show others than there are
 		*at = r.Attr
+		at.UID, at.GID = uid, gid
 	}
-	return r.Held, nil
+	f.atimes.lay(at)
+	f.squash.show(at)
+	return r.Held || err != nil, nil
 }
 
 // lifetime is called inside the gate.
@@ -131,6 +132,8 @@ func lifetime(v signet.View) time.Duration {
 // overlaid changes the attributes of an inode, read at index, to what programs on
 // this host see. It returns false if what they wrote has been published since.
 func (f *FS) overlaid(at *signet.Attr, index signet.Index) bool {
+	f.atimes.lay(at)
+	f.squash.show(at)
 	if !at.IsRegular() {
 		return true
 	}

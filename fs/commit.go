@@ -163,6 +163,10 @@ func opOf(c signet.Command) string {
 		return "remove attribute"
 	case *signet.Delegate, *signet.HandBack, *signet.Revoke:
 		return "delegate"
+	case *signet.SetACL:
+		return "set ACL"
+	case *signet.SetAtimes:
+		return "set times of access"
 	}
 	return "change"
 }

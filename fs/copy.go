@@ -47,7 +47,7 @@ func (f *FS) CopyFileRange(r *Request, in Handle, inOff uint64, out Handle, outO
 	if err := f.publishLocked(ctx, dst.node); err != nil {
 		return 0, err
 	}
-	c := copying{from: src.node.ino, to: ino, inOff: inOff, outOff: outOff, kill: r.UID != 0}
+	c := copying{from: src.node.ino, to: ino, inOff: inOff, outOff: outOff, kill: r.UID != 0, flags: src.flags}
 	done, err := f.share(ctx, c, n)
 	return done, signet.Wrap("copy range to", inodeText(ino), err)
 }
@@ -57,6 +57,7 @@ type copying struct {
 	from, to      signet.Ino
 	inOff, outOff uint64
 	kill          bool
+	flags         uint32 // with which the source is open
 }
 
 // share copies up to n bytes. The source may change meanwhile, so that an object it
@@ -89,6 +90,9 @@ func (f *FS) shared(ctx context.Context, c copying, n uint64) (*signet.Write, ui
 	at, err := v.Attr(c.from)
 	if err != nil {
 		return nil, 0, err
+	}
+	if f.accessed(&at, c.flags) {
+		f.kernel.get().DropAttr(c.from) // with a READ it would know by itself
 	}
 	if c.inOff >= at.Size {
 		return nil, 0, nil

@@ -23,18 +23,13 @@ const permBits = 0o7777
 // make makes an inode. held, if not nil, is called with the new inode's number before
 // the command is proposed. If the name is taken the result says by what.
 func (f *FS) make(ctx context.Context, r *Request, b newborn, held func(signet.Ino)) (signet.Result, []byte, error) {
-	c := &signet.Create{
-		Parent: b.parent, Mode: b.mode &^ (r.Umask & 0o777), UID: r.UID, GID: r.GID,
-		Rdev: b.rdev, Own: b.own, Time: f.now(),
-	}
+	c := &signet.Create{Parent: b.parent, UID: r.UID, GID: r.GID, Rdev: b.rdev, Own: b.own, Time: f.now()}
+	f.squash.own(c)
 	var err error
 	if b.name != "" {
 		if c.Name, err = f.seal.SealName(b.parent, b.name); err != nil {
 			return signet.Result{}, nil, signet.Wrap("create", "", err)
 		}
-	}
-	if err := f.inherit(c); err != nil {
-		return signet.Result{}, nil, signet.Wrap("create in", inodeText(b.parent), err)
 	}
 	if c.Ino, err = f.names.NextIno(ctx); err != nil {
 		return signet.Result{}, nil, signet.Wrap("create", "", err)
@@ -48,26 +43,46 @@ func (f *FS) make(ctx context.Context, r *Request, b newborn, held func(signet.I
 	if held != nil {
 		held(c.Ino)
 	}
-	res, err := f.commit(ctx, b.parent, c)
-	return res, c.Name, err
+	for stale := 0; ; stale++ {
+		if err := f.inherit(c, b.mode, r.Umask); err != nil {
+			return signet.Result{}, nil, signet.Wrap("create in", inodeText(b.parent), err)
+		}
+		res, err := f.commit(ctx, b.parent, c)
+		if signet.KindOf(err) != signet.Stale || stale >= maxStale {
+			return res, c.Name, err
+		}
+	}
 }
 
-// inherit gives a new inode the group of a set-gid directory, and a new directory its
-// set-gid bit. Nothing needs to be settled: the command comes after what is read here.
-func (f *FS) inherit(c *signet.Create) error {
+// inherit gives a new inode its mode, and the ACLs that follow from its directory's default
+// ACL; where there is one, the umask has no say (acl(5)). Nothing needs to be settled: if
+// the directory's ACL is another one when the command is applied, the command is Stale.
+func (f *FS) inherit(c *signet.Create, mode, umask uint32) error {
 	v := f.names.View()
 	defer v.Close()
 	dir, err := v.Attr(c.Parent)
 	if err != nil {
 		return err
 	}
-	if dir.Mode&signet.ModeSetGID != 0 {
-		c.GID = dir.GID
-		if c.Mode&signet.ModeType == signet.ModeDir {
-			c.Mode |= signet.ModeSetGID
+	c.Mode, c.Inherits, c.Access, c.Default = mode&^(umask&signet.ModePerm), 0, signet.ACL{}, signet.ACL{}
+	if dir.DefaultACL == 0 || mode&signet.ModeType == signet.ModeSymlink {
+		return nil
+	}
+	list, err := f.openACL(v, c.Parent, aclDefault)
+	if err != nil {
+		return err
+	}
+	access := list.inherited(mode)
+	c.Inherits, c.Mode = dir.DefaultACL, mode&^signet.ModePerm|access.mode()
+	if !access.isMode() {
+		if c.Access, err = f.sealACL(c.Ino, aclAccess, access); err != nil {
+			return err
 		}
 	}
-	return nil
+	if mode&signet.ModeType == signet.ModeDir {
+		c.Default, err = f.sealACL(c.Ino, aclDefault, list)
+	}
+	return err
 }
 
 // makeNamed makes an inode and answers with it.

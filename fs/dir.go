@@ -125,7 +125,7 @@ func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, limit int, emit func(
 	defer cancel()
 	var rows []dirRow
 	err = f.settled(ctx, func(a *answer) (err error) {
-		rows, err = f.list(a, h, cookie, limit)
+		rows, err = f.list(a, r, h, cookie, limit)
 		return err
 	})
 	if err != nil {
@@ -140,11 +140,14 @@ func (f *FS) ReadDir(r *Request, id Handle, cookie uint64, limit int, emit func(
 }
 
 // list reads the rows of one reply.
-func (f *FS) list(a *answer, h *handle, cookie uint64, limit int) ([]dirRow, error) {
+func (f *FS) list(a *answer, r *Request, h *handle, cookie uint64, limit int) ([]dirRow, error) {
 	dir := h.node.ino
 	self, err := a.view.Attr(dir)
 	if err != nil {
 		return nil, err
+	}
+	if !r.NoAtime {
+		f.accessed(&self, 0)
 	}
 	var rows []dirRow
 	if cookie < cookieDot && len(rows) < limit {

@@ -28,6 +28,6 @@
 // published or cut, and its delegation taken or handed back; several nodes' only where
 // none is waited for), dirtyNodes.mu, nodes.mu, node.mu (the overlay; never held across a
 // wait), and, with nothing inside them, those of handles, budgets, blocks, failures,
-// doubts, kept, Gate and reads. None but flushing is held while the kernel is notified,
+// doubts, atimes, kept, Gate and reads. None but flushing is held while the kernel is notified,
 // while a port is called that may wait, or while a reply is written.
 package fs

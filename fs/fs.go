@@ -44,6 +44,8 @@ type FS struct {
 	nodes   nodes
 	handles handles
 	dirty   dirtyNodes
+	atimes  atimes
+	squash  squash
 	idle    idle
 	idleNow chan struct{} // there are many idle files
 	memory  *budget       // bytes that programs wrote and that are not durable
@@ -87,6 +89,7 @@ func New(c Config) *FS {
 	f.memory = newBudget(f.limits.Dirty)
 	f.puts = newBudget(int64(f.limits.Puts) * chunk)
 	f.ahead = newBlocks(f.limits.Cache)
+	f.atimes.sending = make(turn, 1)
 	f.kernel.attach(NoKernel{})
 	f.shown.begin(f.clock)
 	f.work.Go(f.writeBack)

@@ -91,6 +91,7 @@ func (f *FS) Readlink(r *Request, ino signet.Ino) ([]byte, error) {
 			err = signet.Invalid
 		}
 		if err == nil {
+			f.accessed(&at, 0)
 			sealed, err = a.view.Target(ino)
 		}
 		return err

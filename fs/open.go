@@ -54,7 +54,7 @@ func (f *FS) openToWrite(ctx context.Context, r *Request, n *node, flags uint32)
 	take, truncated := f.delegate(ctx, n), false
 	if flags&syscall.O_TRUNC != 0 {
 		take = func() (signet.Result, error) {
-			res, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize, own: true})
+			res, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize, KillPriv: r.KillPriv, own: true})
 			truncated = err == nil
 			return res, err
 		}
@@ -69,7 +69,7 @@ func (f *FS) openToWrite(ctx context.Context, r *Request, n *node, flags uint32)
 		}
 	}
 	if flags&syscall.O_TRUNC != 0 && !truncated {
-		if _, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize}); err != nil {
+		if _, err := f.setAttrLocked(ctx, r, n, AttrChange{Set: signet.SetSize, KillPriv: r.KillPriv}); err != nil {
 			return false, err
 		}
 	}

@@ -52,6 +52,7 @@ type Space struct {
 	Total  uint64 // bytes of user data that the volume can hold, copies counted once
 	Free   uint64 // bytes of Total that are left
 	Used   uint64 // bytes in use
+	Fits   uint64 // bytes of Free that can be written now; the rest is yet to be cleared
 	Inodes uint64 // inodes in use
 }
 

@@ -47,7 +47,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 	}
 	streaming := h.streams(off, uint64(len(dst)))
 	before := h.node.kernelKnows()
-	t := try{r: r, h: h, in: in, off: off, dst: dst, streaming: streaming}
+	t := try{r: r, h: h, in: in, off: off, dst: dst, flags: flags, streaming: streaming}
 	for round := 0; ; round++ {
 		got, verdict, err := f.tryRead(ctx, &t)
 		switch {
@@ -92,6 +92,7 @@ type try struct {
 	in        *reading // nil if no page waits for it
 	off       uint64
 	dst       []byte
+	flags     uint32
 	streaming bool
 	asked     signet.SessionID // the owner that has published the file for it
 	failed    bool             // what programs here wrote cannot be published
@@ -119,7 +120,7 @@ func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 	if in != nil {
 		f.reads.from(in, v.Index(), cancel)
 	}
-	got, seen, err := f.readView(ctx, v, n, &at, t.off, t.dst, t.streaming)
+	got, seen, err := f.readView(ctx, v, t, at)
 	if err == nil {
 		err = v.Settle(ctx)
 	}
@@ -180,31 +181,36 @@ func (n *node) moved(seen, index signet.Index) bool {
 
 // readView fills dst from the view and, over that, from what is not published. It
 // returns how many bytes there are, and the node's newest publication at the time.
-func (f *FS) readView(ctx context.Context, v signet.View, n *node, at *signet.Attr, off uint64, dst []byte, streaming bool) (int, signet.Index, error) {
+func (f *FS) readView(ctx context.Context, v signet.View, t *try, at signet.Attr) (int, signet.Index, error) {
+	n := t.h.node
 	n.mu.Lock()
 	seen := n.published
 	size := max(at.Size, n.over.end())
-	if off >= size {
+	if !n.over.empty() {
+		at.Mtime, at.Ctime = n.mtime, n.mtime
+	}
+	f.accessed(&at, t.flags)
+	if t.off >= size {
 		n.mu.Unlock()
 		return 0, seen, nil
 	}
-	dst = dst[:min(uint64(len(dst)), size-off)]
-	inObjects, rest := n.over.copyInto(dst, off)
+	dst := t.dst[:min(uint64(len(t.dst)), size-t.off)]
+	inObjects, rest := n.over.copyInto(dst, t.off)
 	var want []want
 	for i := range inObjects {
 		p := &inObjects[i]
-		want = append(want, wantOf(p.extent(), p.job.row, dst[p.off-off:p.end()-off]))
+		want = append(want, wantOf(p.extent(), p.job.row, dst[p.off-t.off:p.end()-t.off]))
 	}
 	n.mu.Unlock()
 
 	for _, r := range rest {
-		more, err := f.wants(v, n.ino, r, dst[r.Off-off:r.End()-off], at.Size)
+		more, err := f.wants(v, n.ino, r, dst[r.Off-t.off:r.End()-t.off], at.Size)
 		if err != nil {
 			return 0, seen, err
 		}
 		want = append(want, more...)
 	}
-	return len(dst), seen, f.fetch(ctx, n.ino, want, streaming)
+	return len(dst), seen, f.fetch(ctx, n.ino, want, t.streaming)
 }
 
 // wants says what filling dst with the range r of the committed file takes, and fills

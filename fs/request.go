@@ -15,6 +15,9 @@ type Request struct {
 	PID    uint32
 	Umask  uint32 // zero if the kernel has applied it already
 
+	KillPriv bool // the kernel asks to clear set-uid and set-gid (Open), or set-gid (SetXattr)
+	NoAtime  bool // the directory was opened with O_NOATIME (ReadDir)
+
 	// Killed says, once Ctx has ended, whether nobody is left to hear the answer: the
 	// program is being killed, or the mount has ended. Nil: it is not known.
 	Killed func() bool

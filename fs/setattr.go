@@ -68,37 +68,78 @@ func (f *FS) setAttrLocked(ctx context.Context, r *Request, n *node, c AttrChang
 			return signet.Result{}, err
 		}
 	}
-	cmd, err := f.command(r, ino, c)
-	if err != nil {
+	if err := f.squash.chown(&c); err != nil {
 		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
 	}
+	cmd := f.command(r, ino, c)
 	if c.Set&(signet.SetUID|signet.SetGID) != 0 || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
 		if err := f.killCapabilities(ctx, ino); err != nil {
 			return signet.Result{}, err
 		}
 	}
-	why, change := signet.RecallRead, f.commit
-	if c.Set&signet.SetSize != 0 {
-		why, change = signet.RecallWrite, f.commitData
+	res, err := f.commitAttr(ctx, ino, cmd)
+	switch {
+	case err != nil:
+	case c.Set&signet.SetSize != 0:
+		f.cut(n, c.Size, signet.MaxFileSize)
+	case c.Set&signet.SetAtime != 0:
+		f.atimes.forget(ino)
 	}
-	for {
-		if !c.own {
-			if cmd.Asked, err = f.ask(ctx, ino, why); err != nil {
+	return res, err
+}
+
+// commitAttr carries out a change, with the access ACL that a new mode leads to. If the ACL
+// is another one when that is applied, it is computed anew. The file's owner, if that is
+// another host, is asked first.
+func (f *FS) commitAttr(ctx context.Context, ino signet.Ino, c *signet.SetAttr) (signet.Result, error) {
+	for stale := 0; ; {
+		if c.Set&signet.SetMode != 0 {
+			if err := f.chmodACL(c); err != nil {
+				return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
+			}
+		}
+		why, commit := signet.RecallRead, f.commit
+		if c.Set&signet.SetSize != 0 {
+			why, commit = signet.RecallWrite, f.commitData
+		}
+		if !c.Own { // else the file is asked for by who makes this host its owner
+			var err error
+			if c.Asked, err = f.ask(ctx, ino, why); err != nil {
 				return signet.Result{}, err
 			}
 		}
-		res, err := change(ctx, ino, cmd)
-		if err == nil && c.Set&signet.SetSize != 0 {
-			f.cut(n, c.Size, signet.MaxFileSize)
-		}
-		if c.own || signet.KindOf(err) != signet.Busy {
+		res, err := commit(ctx, ino, c)
+		switch kind := signet.KindOf(err); {
+		case kind == signet.Stale && stale < maxStale:
+			stale++
+		case kind == signet.Busy && !c.Own: // the file has come to be another host's
+		default:
 			return res, err
 		}
 	}
 }
 
-// command translates a change. Clearing set-uid and set-gid needs to know the mode.
-func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr, error) {
+// chmodACL gives the command the inode's access ACL with the new mode in it.
+func (f *FS) chmodACL(c *signet.SetAttr) error {
+	v := f.names.View()
+	defer v.Close()
+	at, err := v.Attr(c.Ino)
+	if err != nil {
+		return err
+	}
+	c.Based, c.Access = at.AccessACL, signet.ACL{}
+	if at.AccessACL == 0 {
+		return nil
+	}
+	list, err := f.openACL(v, c.Ino, aclAccess)
+	if err == nil {
+		c.Access, err = f.sealACL(c.Ino, aclAccess, list.withMode(c.Mode))
+	}
+	return err
+}
+
+// command translates a change.
+func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) *signet.SetAttr {
 	now := f.now()
 	cmd := &signet.SetAttr{
 		Ino: ino, Set: c.Set, Mode: c.Mode & permBits, UID: c.UID, GID: c.GID, Size: c.Size,
@@ -112,20 +153,10 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr,
 	}
 	chown := c.Set&(signet.SetUID|signet.SetGID) != 0
 	truncated := c.Set&signet.SetSize != 0 && r.UID != 0
-	if c.Set&signet.SetMode != 0 || !chown && !truncated && !c.KillPriv {
-		return cmd, nil
+	if c.Set&signet.SetMode == 0 && (chown || truncated || c.KillPriv) {
+		cmd.Set |= signet.SetPlain
 	}
-	v := f.names.View()
-	defer v.Close()
-	at, err := v.Attr(ino)
-	if err != nil {
-		return nil, err
-	}
-	if mode := withoutPriv(at.Mode); !at.IsDir() && mode != at.Mode {
-		cmd.Set |= signet.SetMode
-		cmd.Mode = mode & permBits
-	}
-	return cmd, nil
+	return cmd
 }
 
 // cut takes a range out of what is not published, after the log has taken it out of

@@ -73,6 +73,9 @@ func (f *FS) writeBack() {
 		case <-f.life.Done():
 			return
 		}
+		if f.atimes.count.Load() > 0 {
+			f.later(func(ctx context.Context) { f.publishAtimes(ctx, false) })
+		}
 		for _, n := range f.due() {
 			select {
 			case room <- struct{}{}:
@@ -169,6 +172,7 @@ func (f *FS) Sync(ctx context.Context) error {
 			first = signet.Wrap("sync", "", err)
 		}
 	}
+	f.publishAtimes(ctx, true)
 	return first
 }
 

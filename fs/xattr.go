@@ -10,9 +10,8 @@ import (
 // may read and write which is decided by the kernel, but for the list, which it does not
 // look into.
 //
-// The namespace system holds ACLs, which are not bytes: whoever sets one changes the
-// mode as well (cp -a copies modes that way). Programs fall back to chmod(2) where ACLs
-// are not supported, so that is what they are told.
+// The namespace system holds ACLs, which are not bytes: whoever sets one changes the mode as
+// well (acl.go). Nothing else is in it.
 
 // GetXattr returns the value of an extended attribute.
 func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
@@ -36,11 +35,21 @@ func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
 	return value, signet.Wrap("get attribute of", inodeText(ino), err)
 }
 
-// sealXattr seals an attribute's name; one that is too long is a range error, as
-// xattr(7) has it.
+// namespaces are those of xattr(7) that hold what people put there.
+var namespaces = [...]string{"user.", "trusted.", "security."}
+
+// sealXattr seals an attribute's name, if it is one: one that is too long is a range
+// error, one of no namespace is not supported.
 func sealXattr(f *FS, ino signet.Ino, name string) ([]byte, error) {
-	if strings.HasPrefix(name, "system.") {
-		return nil, signet.Errorf(signet.NotSupported, "use attribute", "", "no ACLs")
+	known := isACL(name)
+	for _, space := range namespaces {
+		if name == space {
+			return nil, signet.Errorf(signet.Invalid, "use attribute", "", "a name of nothing but its namespace")
+		}
+		known = known || strings.HasPrefix(name, space)
+	}
+	if !known {
+		return nil, signet.Errorf(signet.NotSupported, "use attribute", "", "its namespace is unknown")
 	}
 	if len(name) > signet.MaxXattrName {
 		return nil, signet.Errorf(signet.Range, "use attribute", "", "a name of %d bytes, at most %d", len(name), signet.MaxXattrName)
@@ -93,6 +102,9 @@ func (f *FS) ListXattr(r *Request, ino signet.Ino) ([]string, error) {
 func (f *FS) SetXattr(r *Request, ino signet.Ino, name string, value []byte, flags uint32) error {
 	ctx, cancel := f.begin(r)
 	defer cancel()
+	if isACL(name) {
+		return f.setACL(ctx, ino, name, value, r.KillPriv)
+	}
 	sealed, err := sealXattr(f, ino, name)
 	if err != nil {
 		return err
@@ -109,6 +121,9 @@ func (f *FS) SetXattr(r *Request, ino signet.Ino, name string, value []byte, fla
 func (f *FS) RemoveXattr(r *Request, ino signet.Ino, name string) error {
 	ctx, cancel := f.begin(r)
 	defer cancel()
+	if isACL(name) {
+		return f.dropACL(ctx, ino, name)
+	}
 	sealed, err := sealXattr(f, ino, name)
 	if err != nil {
 		return err

@@ -18,6 +18,10 @@ make:make:installing, and the demo
 git:git:work on a mount
 sqlite3:sqlite3:work on a mount
 python3:python3:system calls that no command makes
+setfacl:acl:ACLs
+setfattr:attr:extended attributes
+mkfs.ext4:e2fsprogs:comparing a mount with ext4
+setpriv:util-linux:other users
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }

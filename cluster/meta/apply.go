@@ -175,6 +175,10 @@ func (t *tx) volumeCommand(c signet.Command) signet.Result {
 		return t.handBack(c)
 	case *signet.Revoke:
 		return t.revoke(c)
+	case *signet.SetACL:
+		return t.setACL(c)
+	case *signet.SetAtimes:
+		return t.setAtimes(c)
 	}
 	return refuse(signet.Invalid)
 }

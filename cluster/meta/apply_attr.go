@@ -24,7 +24,12 @@ func (t *tx) setAttr(c *signet.SetAttr) signet.Result {
 		}
 	}
 	if c.Set&signet.SetMode != 0 {
-		in.Mode = in.Type() | c.Mode&modeBits
+		if k := t.setMode(&in, c); k != signet.OK {
+			return refuse(k)
+		}
+	}
+	if c.Set&signet.SetPlain != 0 && !in.IsDir() {
+		in.Mode = plainMode(in.Mode)
 	}
 	if c.Set&signet.SetUID != 0 {
 		in.UID = c.UID

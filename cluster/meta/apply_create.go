@@ -113,12 +113,16 @@ func (t *tx) create(c *signet.Create) signet.Result {
 	if k != signet.OK {
 		return refuse(k)
 	}
+	if k := mayInherit(&dir, &in, c); k != signet.OK {
+		return refuse(k)
+	}
 	if in.IsDir() && dir.Nlink == math.MaxUint32 {
 		return refuse(signet.TooManyLinks)
 	}
 	if in.IsSymlink() {
 		write(t, numKey(t.group, tableTargets, in.Ino), codeBlob, &blobRow{c.Target})
 	}
+	t.inherit(&dir, &in, c)
 	vol, _ := t.volumes.get(t.group)
 	vol.Inodes++
 	if tmpfile {

@@ -46,10 +46,7 @@ func (t *tx) write(c *signet.Write) signet.Result {
 	}
 	in.Mtime, in.Ctime = c.Mtime, c.Mtime
 	if c.ClearSUID {
-		in.Mode &^= signet.ModeSetUID
-		if in.Mode&0o010 != 0 { // without group execute it means mandatory locking, not set-gid
-			in.Mode &^= signet.ModeSetGID
-		}
+		in.Mode = plainMode(in.Mode)
 	}
 	t.putInode(&in)
 	t.dataChanged(c)

@@ -18,7 +18,7 @@ const (
 
 func (t *tx) setXattr(c *signet.SetXattr) signet.Result {
 	switch {
-	case len(c.Name) == 0 || c.Flags > xattrReplace:
+	case len(c.Name) == 0 || c.Flags > xattrCreate|xattrReplace:
 		return refuse(signet.Invalid)
 	case len(c.Name) > maxSealedXattrName:
 		return refuse(signet.Range)
@@ -32,9 +32,9 @@ func (t *tx) setXattr(c *signet.SetXattr) signet.Result {
 	key := xattrKey(t.group, c.Ino, c.Name)
 	_, ok := read(t, key, codeBlob)
 	switch {
-	case ok && c.Flags == xattrCreate:
+	case ok && c.Flags&xattrCreate != 0:
 		return signet.Result{Err: signet.Exists, Attr: in.Attr}
-	case !ok && c.Flags == xattrReplace:
+	case !ok && c.Flags&xattrReplace != 0:
 		return refuse(signet.NoAttr)
 	case !ok && in.XattrNames+uint32(len(c.Name))+1 > maxXattrNames:
 		return refuse(signet.NoSpace)

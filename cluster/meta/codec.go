@@ -142,7 +142,9 @@ const (
 	kindDelegate     kind = 30
 	kindHandBack     kind = 31
 	kindRevoke       kind = 32
-	kindEnd          kind = 33
+	kindSetACL       kind = 33
+	kindSetAtimes    kind = 34
+	kindEnd          kind = 35
 )
 
 // layout is how commands of a kind are made and written.
@@ -189,6 +191,8 @@ var layouts = [kindEnd]layout{
 	kindDelegate:     layoutOf(1, codeDelegate),
 	kindHandBack:     layoutOf(1, codeHandBack),
 	kindRevoke:       layoutOf(1, codeRevoke),
+	kindSetACL:       layoutOf(1, codeSetACL),
+	kindSetAtimes:    layoutOf(1, codeSetAtimes),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -258,6 +262,10 @@ func kindOf(command any) kind {
 		return kindHandBack
 	case *signet.Revoke:
 		return kindRevoke
+	case *signet.SetACL:
+		return kindSetACL
+	case *signet.SetAtimes:
+		return kindSetAtimes
 	}
 	return 0
 }

@@ -24,7 +24,7 @@ type inode struct {
 }
 
 func codeInode(c *coder, x *inode) {
-	c.row(rowVersion, 23)
+	c.row(rowVersion, 25)
 	num(c, &x.Mode)
 	num(c, &x.Nlink)
 	num(c, &x.UID)
@@ -43,6 +43,8 @@ func codeInode(c *coder, x *inode) {
 	num(c, &x.Xattrs)
 	num(c, &x.XattrNames)
 	num(c, &x.Owner)
+	num(c, &x.AccessACL)
+	num(c, &x.DefaultACL)
 }
 
 // nameRow is a directory entry.
@@ -147,7 +149,7 @@ type answerRow struct {
 
 func codeAnswer(c *coder, x *answerRow) {
 	a := &x.Result.Attr
-	c.row(rowVersion, 23)
+	c.row(rowVersion, 25)
 	num(c, &x.Request)
 	num(c, &x.Extra)
 	num(c, &x.Result.Err)
@@ -166,6 +168,8 @@ func codeAnswer(c *coder, x *answerRow) {
 	c.time(&a.Ctime)
 	c.time(&a.Btime)
 	num(c, &a.Owner)
+	num(c, &a.AccessACL)
+	num(c, &a.DefaultACL)
 }
 
 func codeHost(c *coder, x *Host) {

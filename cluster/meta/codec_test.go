@@ -31,12 +31,14 @@ func samples() []any {
 		Hosts: []signet.HostID{1, 2}, Ring: 7, Put: 8}
 	return []any{
 		&signet.Create{Parent: 1, Name: []byte("name"), Ino: 300, Mode: signet.ModeSymlink | 0o777, UID: 1, GID: 2, Rdev: 3,
-			Target: []byte("target"), Size: 9, Own: true, Time: at},
+			Target: []byte("target"), Size: 9, Own: true, Time: at, Inherits: 8,
+			Access:  signet.ACL{Name: []byte("access"), Value: []byte("acl")},
+			Default: signet.ACL{Name: []byte("default"), Value: []byte("acl")}},
 		&signet.Link{Ino: 300, Parent: 1, Name: []byte("name"), Time: at},
 		&signet.Remove{Parent: 1, Name: []byte("name"), Dir: true, Time: at},
 		&signet.Rename{Parent: 1, Name: []byte("name"), NewParent: 2, NewName: []byte("new"), Flags: signet.RenameExchange, Time: at},
-		&signet.SetAttr{Ino: 300, Set: 127, Mode: 0o755, UID: 1, GID: 2, Size: 1 << 40, Atime: at, Mtime: at, Ctime: at, Own: true, Asked: 400,
-			Time: signet.Time{Sec: -1, Nsec: 999_999_999}},
+		&signet.SetAttr{Ino: 300, Set: 255, Mode: 0o755, UID: 1, GID: 2, Size: 1 << 40, Atime: at, Mtime: at, Ctime: at, Own: true, Asked: 400,
+			Time: signet.Time{Sec: -1, Nsec: 999_999_999}, Based: 8, Access: signet.ACL{Name: []byte("access"), Value: []byte("acl")}},
 		&signet.Write{Ino: 300, Size: 4096, Extents: []signet.Extent{
 			{Off: 0, Len: 100, Object: testAddress(1)},
 			{Off: 200, Len: 3, ObjectOff: 1, Inline: []byte("sealed"), Floating: 77},
@@ -67,6 +69,9 @@ func samples() []any {
 		&signet.Delegate{Ino: 300},
 		&signet.HandBack{Inos: []signet.Ino{300, 70_000}},
 		&signet.Revoke{Ino: 300, Session: 500},
+		&signet.SetACL{Ino: 300, Default: true, ACL: signet.ACL{Name: []byte("default"), Value: []byte("acl")}, SetMode: true, Mode: 0o750,
+			ClearSGID: true, Time: at},
+		&signet.SetAtimes{List: []signet.Atime{{Ino: 300, Was: at, Now: signet.Time{Sec: 1_700_000_001}}}},
 	}
 }
 
@@ -126,7 +131,7 @@ func TestGoldenCommands(t *testing.T) {
 // sampleRows encodes one row of every layout with no field zero.
 func sampleRows() (lines []string) {
 	at := signet.Time{Sec: 1_700_000_000, Nsec: 5}
-	attr := signet.Attr{Mode: 1, Nlink: 2, UID: 3, GID: 4, Rdev: 5, Size: 6, Bytes: 7, Atime: at, Mtime: at, Ctime: at, Btime: at, Owner: 70_000}
+	attr := signet.Attr{Mode: 1, Nlink: 2, UID: 3, GID: 4, Rdev: 5, Size: 6, Bytes: 7, Atime: at, Mtime: at, Ctime: at, Btime: at, Owner: 70_000, AccessACL: 14, DefaultACL: 15}
 	object := object{signet.Object{KeyVersion: 1, Salt: [32]byte{2}, Size: 3, Sealed: 4, Form: 1, Hosts: []signet.HostID{5}, Ring: 6, Put: 7, Refs: 8}, 9}
 	answer := answerRow{1, 2, signet.Result{Err: 3, Index: 4, Attr: attr, More: true}}
 	answer.Result.Attr.Ino = 9

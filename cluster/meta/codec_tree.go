@@ -11,7 +11,7 @@ const (
 )
 
 func codeCreate(c *coder, x *signet.Create) {
-	c.array(12)
+	c.array(17)
 	num(c, &x.Parent)
 	c.bytes(&x.Name, maxBlob)
 	num(c, &x.Ino)
@@ -23,6 +23,9 @@ func codeCreate(c *coder, x *signet.Create) {
 	num(c, &x.Size)
 	c.flag(&x.Own)
 	c.time(&x.Time)
+	num(c, &x.Inherits)
+	c.acl(&x.Access)
+	c.acl(&x.Default)
 }
 
 func codeLink(c *coder, x *signet.Link) {
@@ -52,7 +55,7 @@ func codeRename(c *coder, x *signet.Rename) {
 }
 
 func codeSetAttr(c *coder, x *signet.SetAttr) {
-	c.array(16)
+	c.array(19)
 	num(c, &x.Ino)
 	num(c, &x.Set)
 	num(c, &x.Mode)
@@ -65,6 +68,8 @@ func codeSetAttr(c *coder, x *signet.SetAttr) {
 	c.flag(&x.Own)
 	num(c, &x.Asked)
 	c.time(&x.Time)
+	num(c, &x.Based)
+	c.acl(&x.Access)
 }
 
 func codeWrite(c *coder, x *signet.Write) {
@@ -144,4 +149,31 @@ func codeRevoke(c *coder, x *signet.Revoke) {
 func codeDrain(c *coder, x *signet.Drain) {
 	c.array(1)
 	num(c, &x.Ino)
+}
+
+// acl is two elements.
+func (c *coder) acl(x *signet.ACL) {
+	c.bytes(&x.Name, maxBlob)
+	c.bytes(&x.Value, maxBlob)
+}
+
+func codeSetACL(c *coder, x *signet.SetACL) {
+	c.array(9)
+	num(c, &x.Ino)
+	c.flag(&x.Default)
+	c.acl(&x.ACL)
+	c.flag(&x.SetMode)
+	num(c, &x.Mode)
+	c.flag(&x.ClearSGID)
+	c.time(&x.Time)
+}
+
+func codeSetAtimes(c *coder, x *signet.SetAtimes) {
+	c.array(1)
+	list(c, &x.List, signet.MaxAtimes, func(c *coder, a *signet.Atime) {
+		c.array(5)
+		num(c, &a.Ino)
+		c.time(&a.Was)
+		c.time(&a.Now)
+	})
 }

@@ -63,6 +63,17 @@ func likely(t *rapid.T, w *world, c any) {
 	case *signet.Create:
 		c.Mode = rapid.SampledFrom([]uint32{signet.ModeRegular, signet.ModeDir, signet.ModeFIFO}).Draw(t, "mode")
 		c.Target = nil
+		if rapid.Bool().Draw(t, "inherits") {
+			w.read(func(r *Reader) { dir, _ := r.Attr(c.Parent); c.Inherits = dir.DefaultACL })
+		}
+		if c.Inherits == 0 {
+			c.Access, c.Default = signet.ACL{}, signet.ACL{}
+		}
+	case *signet.SetAttr:
+		w.read(func(r *Reader) { in, _ := r.Attr(c.Ino); c.Based = in.AccessACL })
+		if c.Based == 0 {
+			c.Access = signet.ACL{}
+		}
 	case *signet.Write:
 		c.Ino = 3
 		off := uint64(0)

@@ -100,7 +100,7 @@ func refusals(w *world) map[string]struct {
 		"remove long xattr":           {&signet.RemoveXattr{Ino: 10, Name: bytes.Repeat([]byte{1}, maxSealedXattrName+1)}, signet.NoAttr},
 		"xattr of nothing":            {&signet.SetXattr{Ino: 99, Name: []byte("n")}, signet.NotFound},
 		"xattr without name":          {&signet.SetXattr{Ino: 10}, signet.Invalid},
-		"xattr flags":                 {&signet.SetXattr{Ino: 10, Name: []byte("n"), Flags: 3}, signet.Invalid},
+		"xattr flags":                 {&signet.SetXattr{Ino: 10, Name: []byte("n"), Flags: 4}, signet.Invalid},
 		"xattr name":                  {&signet.SetXattr{Ino: 10, Name: bytes.Repeat([]byte{1}, maxSealedXattrName+1)}, signet.Range},
 		"xattr value":                 {&signet.SetXattr{Ino: 10, Name: []byte("n"), Value: make([]byte, maxSealedXattrValue+1)}, signet.TooBig},
 		"policy of a file":            {&SetPolicy{Ino: 10, Policy: Policy{1, 1}}, signet.NotDir},

@@ -18,7 +18,11 @@ const mountHelp = `Mounts the volume and returns when the mount can be used. If 
 it is started in the background; it logs to DIR/log and runs on after 'signet unmount'.
 
 Options (-o, separated by commas):
-   ro, nosuid, nodev, noexec, noatime, nodiratime, sync, dirsync   as in mount(8)
+   ro, nosuid, nodev, noexec, sync, dirsync, noatime, relatime (the default),
+   strictatime, nodiratime                  as in mount(8)
+   remount          change these of a mount, as root: -o remount,ro
+   uid=N, gid=N     everything appears as owned by user N, group N, and what is made belongs to
+                    them
    allow_other      let other users in, as far as modes and owners let them. On if root mounts
                     (noallow_other turns it off); an ordinary user needs user_allow_other in
                     /etc/fuse.conf
@@ -53,6 +57,13 @@ func runMount(c *cli.Context) error {
 	}
 	if o.state != "" && !stateGiven(c) {
 		dir = o.state
+	}
+	if o.remount {
+		m, err := remount(c.Context, c.Args().First(), c.StringSlice("o"), c.App.ErrWriter, dir)
+		if err != nil {
+			return err
+		}
+		return show(c, m, func(w io.Writer) { fmt.Fprintf(w, "Remounted %s.\n", m.Mountpoint) })
 	}
 	target, err := target(c, c.Args().First(), o)
 	if err != nil {
@@ -98,6 +109,9 @@ func mountTarget(c *cli.Context) (*control.MountArgs, error) {
 	o, err := parseOptions(c.StringSlice("o"))
 	if err != nil {
 		return nil, usage("-o: %v", err)
+	}
+	if o.remount {
+		return nil, usage("-o: there is nothing to remount yet")
 	}
 	return target(c, c.String("mount"), o)
 }
@@ -154,4 +168,28 @@ func callMount(ctx context.Context, client *control.Client, a *control.MountArgs
 	}
 	m := &control.Mount{}
 	return m, client.Call(ctx, control.CallMount, a, m)
+}
+
+// remount changes the options of a mount. What is not named stays. dirs are state
+// directories to look for the daemon first.
+func remount(ctx context.Context, path string, options []string, messages io.Writer, dirs ...string) (*control.Mount, error) {
+	place, err := daemon.Locate(ctx, path, dirs...)
+	switch {
+	case err != nil:
+		return nil, err
+	case place.Path != place.Mountpoint:
+		return nil, fmt.Errorf("%s is no mount: it lies in the one at %s", path, place.Mountpoint)
+	case place.State == "":
+		return nil, fmt.Errorf("no daemon of this user serves the mount at %s", place.Mountpoint)
+	}
+	now, err := daemon.MountedOptions(place.Mountpoint)
+	if err != nil {
+		return nil, err
+	}
+	o, err := parseOptions(append([]string{now}, options...))
+	if err != nil {
+		return nil, usage("-o: %v", err)
+	}
+	client, m := &control.Client{Dir: place.State, Progress: progress(messages)}, &control.Mount{}
+	return m, client.Call(ctx, control.CallRemount, &control.MountArgs{Mountpoint: place.Mountpoint, Options: o.MountOptions}, m)
 }

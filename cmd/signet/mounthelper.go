@@ -118,10 +118,7 @@ func mountHelper(ctx context.Context, args []string, t terminal) int {
 	if err != nil {
 		return fail(helperSystem, err)
 	}
-	if err := daemon.CheckMountpoint(ctx, dir); err != nil {
-		return fail(helperFailed, err)
-	}
-	m, err := mountWith(ctx, state, &control.MountArgs{Mountpoint: dir, Cluster: cluster, Options: o.MountOptions}, nil, t.err)
+	m, err := mountOrRemount(ctx, state, dir, cluster, h, o, t)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fail(helperInterrupt, err)
@@ -132,4 +129,14 @@ func mountHelper(ctx context.Context, args []string, t terminal) int {
 		fmt.Fprintf(t.err, "mount.signet: warning: %s\n", m.Warning)
 	}
 	return helperOK
+}
+
+func mountOrRemount(ctx context.Context, state, dir, cluster string, h *helperCall, o *mountOptions, t terminal) (*control.Mount, error) {
+	if o.remount {
+		return remount(ctx, dir, h.options, t.err, state)
+	}
+	if err := daemon.CheckMountpoint(ctx, dir); err != nil {
+		return nil, err
+	}
+	return mountWith(ctx, state, &control.MountArgs{Mountpoint: dir, Cluster: cluster, Options: o.MountOptions}, nil, t.err)
 }

@@ -11,6 +11,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	root := os.Geteuid() == 0
+	most := uint32(4294967294)
 	for _, c := range []struct {
 		in   []string
 		want control.MountOptions
@@ -19,6 +20,10 @@ func TestOptions(t *testing.T) {
 		{[]string{"rw,dev,suid,_netdev,nofail,auto,noauto,user,users,defaults,x-systemd.automount,x-initrd.mount,relatime,"}, control.MountOptions{AllowOther: root}},
 		{[]string{"ro,noatime", "noexec,nosuid,nodev"}, control.MountOptions{ReadOnly: true, NoAtime: true, NoExec: true, NoSUID: true, NoDev: true, AllowOther: root}},
 		{[]string{"ro,rw,sync,async,dirsync"}, control.MountOptions{DirSync: true, AllowOther: root}},
+		{[]string{"strictatime,nodiratime"}, control.MountOptions{StrictAtime: true, NoDirAtime: true, AllowOther: root}},
+		{[]string{"strictatime,noatime", "relatime"}, control.MountOptions{AllowOther: root}},
+		{[]string{"noatime,strictatime,remount"}, control.MountOptions{StrictAtime: true, AllowOther: root}},
+		{[]string{"uid=0,gid=4294967294"}, control.MountOptions{UID: new(uint32), GID: &most, AllowOther: root}},
 		{[]string{"allow_other"}, control.MountOptions{AllowOther: true}},
 		{[]string{"noallow_other,cutoff=eio"}, control.MountOptions{Cutoff: "eio"}},
 	} {
@@ -27,7 +32,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: %+v, %v", c.in, got, err)
 		}
 	}
-	for _, bad := range []string{"frob", "cutoff", "cutoff=never", "state=relative", "keyfile=/etc/k", "ro=1"} {
+	for _, bad := range []string{"frob", "cutoff", "cutoff=never", "state=relative", "keyfile=/etc/k", "ro=1", "uid", "uid=me", "gid=-1", "gid=4294967295"} {
 		if _, err := parseOptions([]string{"ro," + bad}); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

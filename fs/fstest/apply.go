@@ -39,6 +39,10 @@ func (s *State) apply(c signet.Command, session signet.SessionID) (signet.Result
 		}
 	case *signet.Revoke:
 		a.undelegate(c.Ino, c.Session, signet.ChangedAttr|signet.ChangedData)
+	case *signet.SetACL:
+		res = a.setACL(c)
+	case *signet.SetAtimes:
+		a.setAtimes(c)
 	}
 	res.Index = s.index
 	return res, a.changes
@@ -117,7 +121,8 @@ func (a *applying) leave(dir signet.Ino, name []byte, in *inode, t signet.Time) 
 }
 
 func (a *applying) create(c *signet.Create) signet.Result {
-	if _, k := a.dir(c.Parent); k != signet.OK {
+	dir, k := a.dir(c.Parent)
+	if k != signet.OK {
 		return refuse(k)
 	}
 	if e, taken := a.lookup(c.Parent, c.Name); taken {
@@ -133,6 +138,9 @@ func (a *applying) create(c *signet.Create) signet.Result {
 	}, target: c.Target, tmpfile: len(c.Name) == 0}
 	if in.IsDir() {
 		in.Nlink = 2
+	}
+	if !a.inherit(&dir, &in, c) {
+		return refuse(signet.Stale)
 	}
 	if c.Own {
 		in.Owner = a.session
@@ -295,7 +303,16 @@ func (a *applying) setAttr(c *signet.SetAttr) signet.Result {
 		return refuse(signet.Draining)
 	}
 	if c.Set&signet.SetMode != 0 {
+		if c.Based != in.AccessACL {
+			return refuse(signet.Stale)
+		}
+		if c.Based != 0 {
+			a.putACL(&in, c.Access, &in.AccessACL)
+		}
 		in.Mode = in.Type() | c.Mode&0o7777
+	}
+	if c.Set&signet.SetPlain != 0 && !in.IsDir() {
+		in.Mode = plainMode(in.Mode)
 	}
 	if c.Set&signet.SetUID != 0 {
 		in.UID = c.UID
@@ -377,9 +394,9 @@ func (a *applying) setXattr(c *signet.SetXattr) signet.Result {
 	}
 	_, has := in.xattrs[string(c.Name)]
 	switch {
-	case has && c.Flags == 1:
+	case has && c.Flags&1 != 0:
 		return refuse(signet.Exists)
-	case !has && c.Flags == 2:
+	case !has && c.Flags&2 != 0:
 		return refuse(signet.NoAttr)
 	}
 	x := maps.Clone(in.xattrs)

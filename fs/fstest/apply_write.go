@@ -66,10 +66,7 @@ func (a *applying) write(c *signet.Write) signet.Result {
 	}
 	in.Mtime, in.Ctime = c.Mtime, c.Mtime
 	if c.ClearSUID {
-		in.Mode &^= signet.ModeSetUID
-		if in.Mode&0o010 != 0 {
-			in.Mode &^= signet.ModeSetGID
-		}
+		in.Mode = plainMode(in.Mode)
 	}
 	a.putInode(in)
 	return signet.Result{Attr: in.Attr}

@@ -284,7 +284,7 @@ func (h *Host) Space(context.Context) (fs.Space, error) {
 		}
 	}
 	const total = 1 << 40
-	return fs.Space{Total: total, Free: total - used, Used: used, Inodes: uint64(len(h.state.inodes))}, nil
+	return fs.Space{Total: total, Free: total - used, Used: used, Fits: total - used, Inodes: uint64(len(h.state.inodes))}, nil
 }
 
 // Writable returns what SetReadOnly set.

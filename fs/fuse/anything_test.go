@@ -79,7 +79,9 @@ func (anything) ReadDir(_ *fs.Request, _ fs.Handle, c uint64, limit int, emit fu
 	}
 	return nil
 }
-func (anything) StatFs(*fs.Request) (fs.Space, error) { return fs.Space{Total: 1 << 40}, nil }
+func (anything) StatFs(*fs.Request) (fs.Space, error) {
+	return fs.Space{Total: 1 << 40, Fits: 1 << 40}, nil
+}
 func (anything) GetXattr(*fs.Request, signet.Ino, string) ([]byte, error) {
 	return []byte("value"), nil
 }

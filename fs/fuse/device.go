@@ -28,13 +28,7 @@ func mountDirect(path string, o *Options) (int, error) {
 	if o.AllowOther {
 		data += ",allow_other"
 	}
-	var flags uintptr
-	for _, f := range mountFlags {
-		if f.of(o) {
-			flags |= f.bit
-		}
-	}
-	if err := unix.Mount(o.Source, path, FSType, flags, data); err != nil {
+	if err := unix.Mount(o.Source, path, FSType, o.flags(), data); err != nil {
 		unix.Close(fd)
 		return -1, mountError(path, err)
 	}

@@ -13,6 +13,9 @@ import (
 // What we ask of the kernel beyond what go-fuse asks for anyway.
 const wanted = gofuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: one change, not two
 	gofuse.CAP_ASYNC_DIO | // O_DIRECT in parallel
+	gofuse.CAP_POSIX_ACL | // the kernel decides by ACLs, and keeps them until it is told to forget
+	gofuse.CAP_DONT_MASK | // a default ACL takes the place of the umask, so fs applies that
+	gofuse.CAP_SETXATTR_EXT | // an ACL set by who is not in the file's group clears set-gid
 	gofuse.CAP_HANDLE_KILLPRIV_V2 // fs clears set-uid itself; else every WRITE asks for security.capability first
 
 // unwanted is what go-fuse would ask for and we have no use for.

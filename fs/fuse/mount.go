@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -15,16 +16,24 @@ import (
 // Mount is a volume attached to a directory of this host.
 type Mount struct {
 	path   string
-	dev    string // major:minor, by which we know that what is mounted at path is still ours
-	opts   Options
+	dev    string  // major:minor, by which we know that what is mounted at path is still ours
+	opts   Options // as it was mounted
 	server *server
+
+	changing sync.Mutex     // held by Remount
+	setAtime func(fs.Atime) // may be nil
 }
 
 // New mounts a volume and begins to serve it; when it returns, the mount is usable.
 // It attaches itself to f as its Kernel. A dead mount that a crashed daemon left on
 // the mountpoint is cleared away.
 func New(ctx context.Context, f *fs.FS, o Options) (*Mount, error) {
-	return mountVolume(ctx, f, f.Attach, o)
+	f.SetAtime(o.atime())
+	m, err := mountVolume(ctx, f, f.Attach, o)
+	if err == nil {
+		m.setAtime = f.SetAtime
+	}
+	return m, err
 }
 
 func mountVolume(ctx context.Context, v volume, attach func(fs.Kernel), o Options) (*Mount, error) {

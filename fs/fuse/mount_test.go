@@ -13,6 +13,7 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs"
+	"github.com/signetfs/signet/fs/fstest"
 	"github.com/signetfs/signet/internal/need"
 )
 
@@ -359,4 +360,47 @@ func (d *daemon) noDevice(t testing.TB) {
 			t.Errorf("the daemon's child has /dev/fuse open")
 		}
 	}
+}
+
+// What the options forbid, the kernel forbids; it is the same kernel for everybody.
+func TestOptionsHold(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "setpriv")
+	d := mountVolumes(t, 1, func(o *Options) { o.NoSUID, o.NoDev, o.NoExec = true, true, true })
+	script(t, `cd $1; printf '#!/bin/sh\n' >run; chmod 755 run; no ./run; mknod null c 1 3; no sh -c 'echo x >null'
+		cp /usr/bin/id id; chmod 6755 id; no ./id`, d...)
+	d = mountVolumes(t, 1, func(o *Options) { o.NoSUID = true })
+	script(t, `cd $1; cp /usr/bin/id id; chown 0:0 id; chmod 6755 id; test "$(setpriv --reuid=1234 --regid=1234 --clear-groups ./id -u)" = 1234`, d...)
+	d = mountVolumes(t, 1)
+	script(t, `cd $1; cp /usr/bin/id id; chown 0:0 id; chmod 6755 id; test "$(setpriv --reuid=1234 --regid=1234 --clear-groups ./id -u)" = 0; mknod null c 1 3; echo x >null`, d...)
+}
+
+func TestRemount(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	need.FUSE(t)
+	m, err := New(t.Context(), fstest.NewVolume(t).Mount().FS, options(openDir(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { endMount(t, m) })
+	script(t, `cd $1; echo x >f; mkdir d`, m.Path())
+	busy := begin(t, "sh", "-c", "exec 3>>"+m.Path()+"/f; exec sleep 600")
+	waitFor(t, "the file to be open", func() bool { l, _ := os.Readlink("/proc/" + itoa(busy.Process.Pid) + "/fd/3"); return l != "" })
+	ro := Options{ReadOnly: true, NoDev: true}
+	if err := m.Remount(ro); err == nil {
+		t.Error("read-only while a file is open for writing")
+	} else if signet.KindOf(err) != signet.Busy {
+		t.Error(err)
+	}
+	busy.kill(t)
+	waitFor(t, "the remount", func() bool { return m.Remount(ro) == nil })
+	if got, err := OptionsAt(m.Path()); err != nil || !strings.HasPrefix(got, "ro,nodev,relatime") {
+		t.Errorf("%q, %v", got, err)
+	}
+	script(t, `cd $1; cat f; no touch f; no sh -c 'echo y >>f'; no rmdir d; no chmod 600 f`, m.Path())
+	if err := m.Remount(Options{StrictAtime: true}); err != nil {
+		t.Fatal(err)
+	}
+	script(t, `cd $1; echo y >>f; touch -a -d 2037-01-01 d; ls d; test $(stat -c %X d) -lt 2000000000`, m.Path())
 }

@@ -10,10 +10,11 @@ import (
 
 // A mounted filesystem as the kernel lists it in /proc/self/mountinfo.
 type mounted struct {
-	dev    string // major:minor of the filesystem; also the name of its bdi
-	path   string // mountpoint
-	fstype string // "fuse.signet"
-	source string // "CLUSTER:/"
+	dev     string // major:minor of the filesystem; also the name of its bdi
+	path    string // mountpoint
+	fstype  string // "fuse.signet"
+	source  string // "CLUSTER:/"
+	options string // of the mount: "rw,nosuid"
 }
 
 // isFUSE says whether the filesystem is served by a FUSE daemon.
@@ -58,12 +59,19 @@ func parseMountinfo(r io.Reader) ([]mounted, error) {
 	for sc.Scan() {
 		before, after, ok := strings.Cut(sc.Text(), " - ")
 		left, right := strings.Fields(before), strings.Fields(after)
-		if !ok || len(left) < 5 || len(right) < 1 {
+		if !ok || len(left) < 6 || len(right) < 1 {
 			continue
 		}
-		m := mounted{dev: left[2], path: unescape(left[4]), fstype: right[0]}
+		m := mounted{dev: left[2], path: unescape(left[4]), options: left[5], fstype: right[0]}
 		if len(right) > 1 {
 			m.source = unescape(right[1])
+		}
+		if len(right) > 2 {
+			for o := range strings.SplitSeq(right[2], ",") {
+				if o == "sync" || o == "dirsync" { // of the filesystem, not of the mount
+					m.options += "," + o
+				}
+			}
 		}
 		out = append(out, m)
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs"
 	"github.com/signetfs/signet/internal/clock"
 )
 
@@ -28,7 +29,7 @@ type Options struct {
 
 	// The mount options of mount(8) with these names. An ordinary user's mount is
 	// always nosuid and nodev.
-	ReadOnly, NoSUID, NoDev, NoExec, Sync, DirSync, NoAtime, NoDirAtime bool
+	ReadOnly, NoSUID, NoDev, NoExec, Sync, DirSync, NoAtime, NoDirAtime, StrictAtime bool
 
 	// ReadAhead is how many KiB the kernel reads ahead of programs that read in
 	// order. Only root can raise it above the kernel's 128. 0: 4096.
@@ -62,6 +63,36 @@ func (o *Options) validate() error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// atime is what the options say of times of access. The kernel leaves these to us; that it
+// has the options too is so that everybody can see them.
+func (o *Options) atime() fs.Atime {
+	a := fs.Atime{Kind: fs.AtimeRelative, NoDirs: o.NoDirAtime}
+	switch {
+	case o.ReadOnly || o.NoAtime:
+		a.Kind = fs.AtimeNever
+	case o.StrictAtime:
+		a.Kind = fs.AtimeStrict
+	}
+	return a
+}
+
+// flags are the options that mount(2) takes as bits.
+func (o *Options) flags() (bits uintptr) {
+	for _, f := range mountFlags {
+		if f.of(o) {
+			bits |= f.bit
+		}
+	}
+	switch { // fusermount3 knows neither
+	case o.NoAtime:
+	case o.StrictAtime:
+		bits |= unix.MS_STRICTATIME
+	default:
+		bits |= unix.MS_RELATIME // a remount that says nothing keeps what there is
+	}
+	return bits
 }
 
 // mountFlags are the options that mount(2) takes as bits, and their names for

@@ -18,6 +18,7 @@ import (
 type raw struct {
 	fs     volume
 	calls  *calls
+	kernel *negotiated                    // set by INIT
 	failed func(opcode uint32, err error) // is told of errors of which programs see only EIO
 }
 
@@ -28,6 +29,13 @@ func (f *raw) String() string { return "signet" }
 // req returns the request that h belongs to. The loop has put it there before it
 // called go-fuse, and takes it away after the answer.
 func (f *raw) req(h *gofuse.InHeader) *fs.Request { return &f.calls.get(h.Unique).req }
+
+// masked is req for what makes an inode.
+func (f *raw) masked(h *gofuse.InHeader, umask uint32) *fs.Request {
+	r := f.req(h)
+	r.Umask = umask
+	return r
+}
 
 // done returns the status for err.
 func (f *raw) done(h *gofuse.InHeader, err error) gofuse.Status {

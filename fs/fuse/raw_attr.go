@@ -117,7 +117,7 @@ func setStatfs(out *gofuse.StatfsOut, sp *fs.Space) {
 	*out = gofuse.StatfsOut{
 		Blocks:  sp.Total / block,
 		Bfree:   sp.Free / block,
-		Bavail:  sp.Free / block,
+		Bavail:  sp.Fits / block,
 		Files:   sp.Inodes + freeInodes,
 		Ffree:   freeInodes,
 		Bsize:   block,

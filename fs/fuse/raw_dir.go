@@ -1,6 +1,8 @@
 package fuse
 
 import (
+	"syscall"
+
 	gofuse "github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/signetfs/signet"
@@ -20,7 +22,9 @@ func (f *raw) OpenDir(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut)
 
 func (f *raw) ReadDir(_ <-chan struct{}, in *gofuse.ReadIn, out *gofuse.DirEntryList) gofuse.Status {
 	limit := int(in.Size)/minDirent + 1
-	return f.done(&in.InHeader, f.fs.ReadDir(f.req(&in.InHeader), fs.Handle(in.Fh), in.Offset, limit, func(e fs.DirEntry) bool {
+	r := f.req(&in.InHeader)
+	r.NoAtime = in.Flags&syscall.O_NOATIME != 0
+	return f.done(&in.InHeader, f.fs.ReadDir(r, fs.Handle(in.Fh), in.Offset, limit, func(e fs.DirEntry) bool {
 		return out.AddDirEntry(gofuse.DirEntry{Name: e.Name, Ino: uint64(e.Ino), Mode: e.Mode, Off: e.Cookie})
 	}))
 }

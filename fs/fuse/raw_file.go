@@ -20,17 +20,21 @@ func (f *raw) created(h *gofuse.InHeader, out *gofuse.CreateOut, e fs.Entry, fh 
 }
 
 func (f *raw) Create(_ <-chan struct{}, in *gofuse.CreateIn, name string, out *gofuse.CreateOut) gofuse.Status {
-	e, fh, o, err := f.fs.Create(f.req(&in.InHeader), signet.Ino(in.NodeId), name, in.Mode, in.Flags)
+	r := f.masked(&in.InHeader, in.Umask)
+	r.KillPriv = in.OpenFlags&gofuse.OPEN_KILL_SUIDGID != 0
+	e, fh, o, err := f.fs.Create(r, signet.Ino(in.NodeId), name, in.Mode, in.Flags)
 	return f.created(&in.InHeader, out, e, fh, o, err)
 }
 
 func (f *raw) Tmpfile(_ <-chan struct{}, in *gofuse.CreateIn, out *gofuse.CreateOut) gofuse.Status {
-	e, fh, o, err := f.fs.Tmpfile(f.req(&in.InHeader), signet.Ino(in.NodeId), in.Mode, in.Flags)
+	e, fh, o, err := f.fs.Tmpfile(f.masked(&in.InHeader, in.Umask), signet.Ino(in.NodeId), in.Mode, in.Flags)
 	return f.created(&in.InHeader, out, e, fh, o, err)
 }
 
 func (f *raw) Open(_ <-chan struct{}, in *gofuse.OpenIn, out *gofuse.OpenOut) gofuse.Status {
-	fh, o, err := f.fs.Open(f.req(&in.InHeader), signet.Ino(in.NodeId), in.Flags)
+	r := f.req(&in.InHeader)
+	r.KillPriv = in.Mode&gofuse.OPEN_KILL_SUIDGID != 0
+	fh, o, err := f.fs.Open(r, signet.Ino(in.NodeId), in.Flags)
 	if err == nil {
 		*out = gofuse.OpenOut{Fh: uint64(fh), OpenFlags: openFlags(o)}
 	}

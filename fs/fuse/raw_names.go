@@ -7,8 +7,8 @@ import (
 	"github.com/signetfs/signet/fs"
 )
 
-// Names: finding, making, removing, moving. The kernel has applied the umask to
-// modes already (we do not ask for DONT_MASK).
+// Names: finding, making, removing, moving. Modes come without the umask applied
+// (DONT_MASK): whether it applies depends on the directory's ACL.
 
 func (f *raw) entry(h *gofuse.InHeader, out *gofuse.EntryOut, e fs.Entry, err error) gofuse.Status {
 	if err == nil {
@@ -23,12 +23,12 @@ func (f *raw) Lookup(_ <-chan struct{}, h *gofuse.InHeader, name string, out *go
 }
 
 func (f *raw) Mknod(_ <-chan struct{}, in *gofuse.MknodIn, name string, out *gofuse.EntryOut) gofuse.Status {
-	e, err := f.fs.Mknod(f.req(&in.InHeader), signet.Ino(in.NodeId), name, in.Mode, in.Rdev)
+	e, err := f.fs.Mknod(f.masked(&in.InHeader, in.Umask), signet.Ino(in.NodeId), name, in.Mode, in.Rdev)
 	return f.entry(&in.InHeader, out, e, err)
 }
 
 func (f *raw) Mkdir(_ <-chan struct{}, in *gofuse.MkdirIn, name string, out *gofuse.EntryOut) gofuse.Status {
-	e, err := f.fs.Mkdir(f.req(&in.InHeader), signet.Ino(in.NodeId), name, in.Mode)
+	e, err := f.fs.Mkdir(f.masked(&in.InHeader, in.Umask), signet.Ino(in.NodeId), name, in.Mode)
 	return f.entry(&in.InHeader, out, e, err)
 }
 

@@ -38,7 +38,9 @@ func fill(dst, v []byte) (uint32, gofuse.Status) {
 }
 
 func (f *raw) SetXAttr(_ <-chan struct{}, in *gofuse.SetXAttrIn, name string, value []byte) gofuse.Status {
-	return f.done(&in.InHeader, f.fs.SetXattr(f.req(&in.InHeader), signet.Ino(in.NodeId), name, value, in.Flags))
+	r := f.req(&in.InHeader)
+	r.KillPriv = f.kernel.has(gofuse.CAP_SETXATTR_EXT) && in.SetXAttrFlags&gofuse.SETXATTR_ACL_KILL_SGID != 0
+	return f.done(&in.InHeader, f.fs.SetXattr(r, signet.Ino(in.NodeId), name, value, in.Flags))
 }
 
 func (f *raw) RemoveXAttr(_ <-chan struct{}, h *gofuse.InHeader, name string) gofuse.Status {

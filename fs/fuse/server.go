@@ -86,7 +86,7 @@ func newServer(c *conn, f volume, clk clock.Clock, log *slog.Logger, panicked fu
 		served:  make(limit, maxCalls),
 		done:    make(chan struct{}),
 	}
-	s.proto = gofuse.NewProtocolServer(&raw{fs: f, calls: s.calls, failed: s.logFailure}, protocolOptions(s))
+	s.proto = gofuse.NewProtocolServer(&raw{fs: f, calls: s.calls, kernel: &s.kernel, failed: s.logFailure}, protocolOptions(s))
 	return s
 }
 

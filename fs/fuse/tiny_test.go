@@ -181,7 +181,7 @@ func (v *tiny) ReadDir(r *fs.Request, _ fs.Handle, cookie uint64, _ int, emit fu
 }
 
 func (v *tiny) StatFs(r *fs.Request) (fs.Space, error) {
-	return fs.Space{Total: 1 << 30, Free: 1 << 29, Inodes: 7}, v.meet(r, "statfs")
+	return fs.Space{Total: 1 << 30, Free: 1 << 29, Fits: 1 << 29, Inodes: 7}, v.meet(r, "statfs")
 }
 
 func (v *tiny) ListXattr(*fs.Request, signet.Ino) ([]string, error) { return nil, nil }

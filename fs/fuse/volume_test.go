@@ -20,7 +20,7 @@ import (
 
 // mountVolumes mounts one volume n times, as n hosts would, and returns the
 // directories.
-func mountVolumes(t testing.TB, n int) []string {
+func mountVolumes(t testing.TB, n int, change ...func(*Options)) []string {
 	t.Helper()
 	need.Root(t)
 	need.FUSE(t)
@@ -28,6 +28,9 @@ func mountVolumes(t testing.TB, n int) []string {
 	var dirs []string
 	for range n {
 		o := options(openDir(t))
+		for _, c := range change {
+			c(&o)
+		}
 		m, err := New(t.Context(), v.Mount().FS, o)
 		if err != nil {
 			t.Fatal(err)

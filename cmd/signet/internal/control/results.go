@@ -6,6 +6,7 @@ const (
 	CallMount       = "mount"
 	CallUnmount     = "unmount"
 	CallMounts      = "mounts"
+	CallRemount     = "remount"
 	CallLocked      = "locked"
 	CallUnlock      = "unlock"
 	CallTokenCreate = "token.create"
@@ -17,7 +18,7 @@ const (
 	CallProfile     = "profile"
 )
 
-// MountArgs asks for a mount. Options are those of mount(8), checked already.
+// MountArgs asks for a mount, or (CallRemount) for other options of one. Options are those of mount(8), checked already.
 type MountArgs struct {
 	Mountpoint string       `json:"mountpoint"`
 	Cluster    string       `json:"cluster,omitempty"` // must be this host's, if given
@@ -26,16 +27,19 @@ type MountArgs struct {
 
 // MountOptions are the options that mount -o knows.
 type MountOptions struct {
-	ReadOnly   bool   `json:"ro,omitempty"`
-	NoSUID     bool   `json:"nosuid,omitempty"`
-	NoDev      bool   `json:"nodev,omitempty"`
-	NoExec     bool   `json:"noexec,omitempty"`
-	Sync       bool   `json:"sync,omitempty"`
-	DirSync    bool   `json:"dirsync,omitempty"`
-	NoAtime    bool   `json:"noatime,omitempty"`
-	NoDirAtime bool   `json:"nodiratime,omitempty"`
-	AllowOther bool   `json:"allow_other,omitempty"`
-	Cutoff     string `json:"cutoff,omitempty"` // "stale" or "eio"
+	ReadOnly    bool    `json:"ro,omitempty"`
+	NoSUID      bool    `json:"nosuid,omitempty"`
+	NoDev       bool    `json:"nodev,omitempty"`
+	NoExec      bool    `json:"noexec,omitempty"`
+	Sync        bool    `json:"sync,omitempty"`
+	DirSync     bool    `json:"dirsync,omitempty"`
+	NoAtime     bool    `json:"noatime,omitempty"`
+	NoDirAtime  bool    `json:"nodiratime,omitempty"`
+	StrictAtime bool    `json:"strictatime,omitempty"`
+	AllowOther  bool    `json:"allow_other,omitempty"`
+	UID         *uint32 `json:"uid,omitempty"`    // everything belongs to this user
+	GID         *uint32 `json:"gid,omitempty"`    // and this group
+	Cutoff      string  `json:"cutoff,omitempty"` // "stale" or "eio"
 }
 
 // Mount is a mount of the host.

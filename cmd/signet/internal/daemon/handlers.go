@@ -26,6 +26,9 @@ func (d *Daemon) handlers() map[string]control.Handler {
 		control.CallUnlock: handler(func(_ context.Context, a control.UnlockArgs, _ func(string)) (any, error) {
 			return nil, d.keys.unlock(a.Slot)
 		}),
+		control.CallRemount: handler(func(ctx context.Context, a control.MountArgs, progress func(string)) (any, error) {
+			return d.remount(ctx, a, progress)
+		}),
 		control.CallMounts: func(context.Context, json.RawMessage, func(string)) (any, error) { return d.mountRows(), nil },
 		control.CallTokenCreate: handler(func(ctx context.Context, a control.TokenArgs, _ func(string)) (any, error) {
 			return createToken(ctx, d.node, a)

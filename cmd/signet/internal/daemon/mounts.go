@@ -249,11 +249,10 @@ func (d *Daemon) attach(ctx context.Context, a *control.MountArgs, ring *crypto.
 	}
 	o := &a.Options
 	var err error
-	m.mount, err = fuse.New(ctx, m.fs, fuse.Options{
-		Mountpoint: a.Mountpoint, Source: m.source, AllowOther: o.AllowOther, ReadOnly: o.ReadOnly, NoSUID: o.NoSUID,
-		NoDev: o.NoDev, NoExec: o.NoExec, Sync: o.Sync, DirSync: o.DirSync, NoAtime: o.NoAtime, NoDirAtime: o.NoDirAtime,
-		Clock: clock.Real(), Log: d.logger, Panicked: d.config.Panicked,
-	})
+	m.fs.SetSquash(fs.Squash{UID: o.UID, GID: o.GID})
+	fo := fuseOptions(o)
+	fo.Mountpoint, fo.Source, fo.Clock, fo.Log, fo.Panicked = a.Mountpoint, m.source, clock.Real(), d.logger, d.config.Panicked
+	m.mount, err = fuse.New(ctx, m.fs, fo)
 	if err != nil {
 		end()
 		return nil, errors.Join(err, m.fs.Close(ctx), d.remember(""))
@@ -334,12 +333,7 @@ func (d *Daemon) clean(m *mounted, end func()) {
 func (d *Daemon) unmount(ctx context.Context, a control.UnmountArgs, progress func(string)) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	var m *mounted
-	for _, x := range d.mountList() {
-		if x.mount.Path() == filepath.Clean(a.Mountpoint) {
-			m = x
-		}
-	}
+	m := d.mountOn(a.Mountpoint)
 	if m == nil {
 		return signet.Errorf(signet.NotFound, "unmount", a.Mountpoint, "this host has nothing mounted there")
 	}

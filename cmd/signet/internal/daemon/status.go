@@ -143,9 +143,11 @@ func (d *Daemon) status(ctx context.Context) (*control.Status, error) {
 		s.Problems = append(s.Problems, control.Problem{Code: "no_state", Text: "this host has nothing of the cluster yet", Hint: "wait until it has caught up; if it does not, see that it can reach the other hosts' addresses"})
 		return s, nil
 	}
-	if s.Files.Total, s.Files.Free, _, _, err = d.node.Volume(signet.DefaultVolume, consensus.CutoffStale).Space(); err != nil {
+	sp, err := d.node.Volume(signet.DefaultVolume, consensus.CutoffStale).Space()
+	if err != nil {
 		return nil, err
 	}
+	s.Files.Total, s.Files.Free = sp.Total, sp.Total-min(sp.Used, sp.Total)
 	asked, cancel := context.WithTimeout(ctx, reportPatience)
 	defer cancel()
 	reports, silent := d.node.Reports(asked)

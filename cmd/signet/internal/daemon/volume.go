@@ -18,6 +18,6 @@ var (
 
 // Space implements fs.Names.
 func (n names) Space(context.Context) (fs.Space, error) {
-	total, free, used, inodes, err := n.Volume.Space()
-	return fs.Space{Total: total, Free: free, Used: used, Inodes: inodes}, err
+	s, err := n.Volume.Space()
+	return fs.Space{Total: s.Total, Free: s.Total - min(s.Used, s.Total), Used: s.Used, Fits: s.Fits, Inodes: s.Inodes}, err
 }
