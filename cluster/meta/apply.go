@@ -169,6 +169,10 @@ func (t *tx) volumeCommand(c signet.Command) signet.Result {
 		return t.removeXattr(c)
 	case *signet.Drain:
 		return t.drain(c)
+	case *signet.Lock:
+		return t.lock(c)
+	case *signet.EndWait:
+		return t.endWait(c)
 	}
 	return refuse(signet.Invalid)
 }

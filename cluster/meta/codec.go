@@ -139,7 +139,9 @@ const (
 	kindCreateToken  kind = 27
 	kindRevokeToken  kind = 28
 	kindArcsDone     kind = 29
-	kindEnd          kind = 30
+	kindLock         kind = 30
+	kindEndWait      kind = 31
+	kindEnd          kind = 32
 )
 
 // layout is how commands of a kind are made and written.
@@ -183,6 +185,8 @@ var layouts = [kindEnd]layout{
 	kindCreateToken:  layoutOf(1, codeCreateToken),
 	kindRevokeToken:  layoutOf(1, codeRevokeToken),
 	kindArcsDone:     layoutOf(1, codeArcsDone),
+	kindLock:         layoutOf(1, codeLock),
+	kindEndWait:      layoutOf(1, codeEndWait),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -246,6 +250,10 @@ func kindOf(command any) kind {
 		return kindRevokeToken
 	case *ArcsDone:
 		return kindArcsDone
+	case *signet.Lock:
+		return kindLock
+	case *signet.EndWait:
+		return kindEndWait
 	}
 	return 0
 }

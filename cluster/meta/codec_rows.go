@@ -1,6 +1,9 @@
 package meta
 
-import "github.com/signetfs/signet"
+import (
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/lock"
+)
 
 // The versions of the rows. A row of a newer version is WrongVersion, never guessed.
 const rowVersion = 1
@@ -145,7 +148,7 @@ type answerRow struct {
 
 func codeAnswer(c *coder, x *answerRow) {
 	a := &x.Result.Attr
-	c.row(rowVersion, 22)
+	c.row(rowVersion, 24)
 	num(c, &x.Request)
 	num(c, &x.Extra)
 	num(c, &x.Result.Err)
@@ -163,6 +166,20 @@ func codeAnswer(c *coder, x *answerRow) {
 	c.time(&a.Mtime)
 	c.time(&a.Ctime)
 	c.time(&a.Btime)
+	c.flag(&x.Result.Held)
+	codeFileLock(c, &x.Result.Lock)
+}
+
+// codeLocks is the locks of one kind on an inode.
+func codeLocks(c *coder, x *lock.Table) {
+	c.row(rowVersion, 3)
+	list(c, &x.Held, lock.MaxHeld, codeFileLock)
+	list(c, &x.Queue, signet.MaxLockWaits, func(c *coder, w *lock.Waiter) {
+		c.array(3)
+		codeFileLock(c, &w.FileLock)
+		num(c, &w.Wait)
+		c.flag(&w.Pass)
+	})
 }
 
 func codeHost(c *coder, x *Host) {
