@@ -30,7 +30,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 			return nil, OpenFlags{}, err
 		}
 	}
-	return h, OpenFlags{KeepCache: f.kept.open(ino), NoFlush: !h.writes()}, nil
+	return h, OpenFlags{KeepCache: f.kept.open(ino)}, nil
 }
 
 // hold returns the node of ino, held for a handle.
@@ -76,6 +76,7 @@ func (f *FS) letGo(id Handle) {
 	if h == nil {
 		return
 	}
+	defer f.unlockHandle(h)
 	if f.nodes.put(h.node, true) {
 		f.discard(h.node, nil) // nobody can ever read it
 		return

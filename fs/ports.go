@@ -36,6 +36,10 @@ type Names interface {
 	// Writable returns nil, or why no change is possible now. It never waits.
 	Writable(ctx context.Context) error
 
+	// Session returns the session in which Do proposes, 0 while there is none. It ends when
+	// this host was away for long; the next has another number.
+	Session() signet.SessionID
+
 	// Own says whether commands of session s come from this mount. The kernel here
 	// has the pages of its own writes already.
 	Own(s signet.SessionID) bool

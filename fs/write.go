@@ -119,16 +119,19 @@ func (f *FS) misplaced(r *Request, ino signet.Ino) {
 }
 
 // Flush is a close(2) of one of the descriptors of a handle: what was written is
-// published, so that whoever opens the file next, anywhere, reads it.
-func (f *FS) Flush(r *Request, id Handle) error {
+// published, so that whoever opens the file next, anywhere, reads it. Then what the
+// process (owner) has locked of the file with fcntl(2) is unlocked.
+func (f *FS) Flush(r *Request, id Handle, owner uint64) error {
 	h, err := f.handles.get(id)
 	if err != nil {
 		return err
 	}
-	if !h.writes() {
-		return nil
+	h.closed.Store(f.clock.Now().UnixNano())
+	if h.writes() {
+		err = f.flush(r, h)
 	}
-	return f.flush(r, h)
+	f.unlockOwner(r, h, owner)
+	return err
 }
 
 // Fsync publishes what is dirty and waits until nothing can take it away.
@@ -140,7 +143,10 @@ func (f *FS) Fsync(r *Request, id Handle) error {
 	if h.dir != nil {
 		return nil // changes of a directory are durable when their calls return
 	}
-	return f.flush(r, h)
+	if err := f.flush(r, h); err != nil {
+		return err
+	}
+	return h.intact()
 }
 
 func (f *FS) flush(r *Request, h *handle) error {

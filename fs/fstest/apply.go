@@ -9,8 +9,8 @@ import (
 )
 
 // apply carries out a command at s.index. s.mu is held.
-func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
-	a := &applying{State: s}
+func (s *State) apply(by signet.SessionID, c signet.Command) (signet.Result, []signet.Change) {
+	a := &applying{State: s, session: by}
 	var res signet.Result
 	switch c := c.(type) {
 	case *signet.Create:
@@ -31,6 +31,10 @@ func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
 		res = a.removeXattr(c)
 	case *signet.Drain:
 		res = a.drain(c)
+	case *signet.Lock:
+		res = a.lock(c)
+	case *signet.EndWait:
+		res = a.endWait(c)
 	}
 	res.Index = s.index
 	return res, a.changes
@@ -38,12 +42,16 @@ func (s *State) apply(c signet.Command) (signet.Result, []signet.Change) {
 
 type applying struct {
 	*State
+	session signet.SessionID
 	changes []signet.Change
 }
 
 func refuse(k signet.Kind) signet.Result { return signet.Result{Err: k} }
 
-func (a *applying) change(c signet.Change) { a.changes = append(a.changes, c) }
+func (a *applying) change(c signet.Change) {
+	c.Session = a.session
+	a.changes = append(a.changes, c)
+}
 
 func (a *applying) dir(ino signet.Ino) (inode, signet.Kind) {
 	d, ok := a.inode(ino)

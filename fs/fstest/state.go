@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/lock"
 )
 
 // State is a volume in memory.
@@ -27,6 +28,8 @@ type State struct {
 	dirs     map[signet.Ino]map[string]*versions[signet.Entry]
 	objects  map[signet.Address]*versions[signet.Object]
 	rows     map[row][]signet.Index // when each row changed, ascending
+	locks    map[lockRow]lock.Table // not versioned: no view shows them
+	sessions signet.SessionID       // the newest
 }
 
 // inode is a row with everything that belongs to it. Nothing in it is changed in
@@ -94,6 +97,7 @@ func NewState() *State {
 		dirs:    map[signet.Ino]map[string]*versions[signet.Entry]{},
 		objects: map[signet.Address]*versions[signet.Object]{},
 		rows:    map[row][]signet.Index{},
+		locks:   map[lockRow]lock.Table{},
 	}
 	s.changed = sync.NewCond(&s.mu)
 	s.index, s.released = 1, 1

@@ -13,6 +13,7 @@ import (
 // What we ask of the kernel beyond what go-fuse asks for anyway.
 const wanted = gofuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: one change, not two
 	gofuse.CAP_ASYNC_DIO | // O_DIRECT in parallel
+	gofuse.CAP_POSIX_LOCKS | gofuse.CAP_FLOCK_LOCKS | // locks hold on all hosts
 	gofuse.CAP_HANDLE_KILLPRIV_V2 // fs clears set-uid itself; else every WRITE asks for security.capability first
 
 // unwanted is what go-fuse would ask for and we have no use for.
