@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"sync"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/internal/clock"
@@ -36,16 +37,21 @@ func (f *FS) publishFirst(ctx context.Context, ino signet.Ino) error {
 }
 
 // unlockOwner gives up what an owner has locked of the inode of h: one of its descriptors
-// was closed. It waits for that as long as calls do.
+// was closed. It waits for that, but not for a majority: without one nobody else can get
+// the lock, and close(2) must end.
 func (f *FS) unlockOwner(r *Request, h *handle, owner uint64) {
 	o := f.locks.find(h.node.ino, lockKey{signet.LockPOSIX, owner})
 	if o == nil {
 		return
 	}
+	tried, _ := f.giveUp(o)
 	ctx, cancel := f.begin(r)
 	defer cancel()
+	if f.names.Writable(ctx) != nil {
+		return
+	}
 	select {
-	case <-f.giveUp(o):
+	case <-tried:
 	case <-ctx.Done():
 	}
 }
@@ -61,28 +67,42 @@ func (f *FS) unlockHandle(h *handle) {
 // unlockAll gives up everything, at the end of the mount.
 func (f *FS) unlockAll(ctx context.Context) {
 	for _, o := range f.locks.all() {
+		_, done := f.giveUp(o)
 		select {
-		case <-f.giveUp(o):
+		case <-done:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// giveUp unlocks all of a holding in the background, which leaves it. The channel is closed
-// when that is done.
-func (f *FS) giveUp(o *holding) <-chan struct{} {
-	done := make(chan struct{})
+// giveUp unlocks all of a holding in the background, which leaves it: until it is done, and
+// tried once.
+func (f *FS) giveUp(o *holding) (tried, done <-chan struct{}) {
+	first, last := make(chan struct{}), make(chan struct{})
 	f.work.Go(func() {
-		defer close(done)
+		defer close(last)
 		defer f.locks.leave(o)
+		var once sync.Once
+		told := func() { once.Do(func() { close(first) }) }
+		defer told()
 		if o.turn.take(f.life) != nil {
 			return
 		}
 		defer o.turn.give()
-		f.retry(func(ctx context.Context) error { return f.publishFirst(ctx, o.ino) })
-		f.retry(func(ctx context.Context) error { return f.unlock(ctx, o) })
+		for _, step := range []func(context.Context) error{
+			func(ctx context.Context) error { return f.publishFirst(ctx, o.ino) },
+			func(ctx context.Context) error { return f.unlock(ctx, o) },
+		} {
+			f.retry(func(ctx context.Context) error {
+				err := step(ctx)
+				if err != nil {
+					told()
+				}
+				return err
+			})
+		}
 	})
-	return done
+	return first, last
 }
 
 // noIndex is later than all.

@@ -274,3 +274,38 @@ func deadHolder(t *testing.T, r *ring.Ring) {
 	ends(t, two, 30*time.Second, nil)
 	t.Logf("the lock of a host that died, the leader, was had after %v", time.Since(began).Round(10*time.Millisecond))
 }
+
+// pairs locks and unlocks for a few seconds and says how often a second.
+const pairs = `
+import fcntl, os, time
+fd = os.open("pace", os.O_RDWR | os.O_CREAT)
+for name, lock in ("flock", fcntl.flock), ("fcntl", fcntl.lockf):
+    n, began = 0, time.monotonic()
+    while time.monotonic() - began < 3:
+        lock(fd, fcntl.LOCK_EX)
+        lock(fd, fcntl.LOCK_UN)
+        n += 1
+    print("%s %.0f" % (name, n / (time.monotonic() - began)))
+small = "small"
+os.close(os.open(small, os.O_WRONLY | os.O_CREAT))
+with open(small, "w") as f:
+    f.write("x" * 1000)
+n, began = 0, time.monotonic()
+while time.monotonic() - began < 3:
+    fd = os.open(small, os.O_RDONLY)
+    os.read(fd, 4096)
+    os.close(fd)
+    n += 1
+print("open,read,close %.0f" % (n / (time.monotonic() - began)))
+`
+
+// BenchmarkLocks logs how often a second a lock that nobody else wants is taken and given up on a
+// ring of three, and how often a small file in the cache is opened, read and closed.
+func BenchmarkLocks(b *testing.B) {
+	need.Program(b, "python3")
+	r := ring.Start(b, 3)
+	leader := r.Leader()
+	for _, h := range []*ring.Host{leader, r.Host((leader.Index() + 1) % 3)} {
+		b.Log(h == leader, strings.Join(strings.Fields(h.Run(time.Minute, "python3", "-c", pairs)), " "))
+	}
+}
