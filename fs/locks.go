@@ -36,6 +36,7 @@ type holding struct {
 	handles map[*handle]bool // through which it was asked for
 	users   int              // requests and background work
 	asked   uint64           // requests so far
+	flushes uint64           // descriptors that the owner has closed
 	has     bool             // something is locked, or may be
 	session signet.SessionID // in which
 	since   signet.Index     // of the newest that was locked
@@ -47,6 +48,7 @@ type lockWait struct {
 	wait    uint64
 	session signet.SessionID
 	asked   uint64        // of the holding, when this was
+	flushes uint64        // the same
 	granted chan struct{} // closed when it has it
 	index   signet.Index  // at which; to be read after granted
 	ended   chan struct{} // closed when the session is over
@@ -76,7 +78,7 @@ func (l *locks) enter(h *handle, k lockKey) *holding {
 	return o
 }
 
-// leave is the end of what enter, find, closed or all began.
+// leave is the end of what enter, find, flushed, closed or all began.
 func (l *locks) leave(o *holding) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,6 +99,17 @@ func (l *locks) find(ino signet.Ino, k lockKey) *holding {
 	o := l.of[ino][k]
 	if o != nil {
 		o.users++
+	}
+	return o
+}
+
+// flushed is find for an owner that has closed a descriptor.
+func (l *locks) flushed(ino signet.Ino, k lockKey) *holding {
+	o := l.find(ino, k)
+	if o != nil {
+		l.mu.Lock()
+		o.flushes++
+		l.mu.Unlock()
 	}
 	return o
 }
@@ -189,7 +202,7 @@ func (l *locks) wait(o *holding, s signet.SessionID) *lockWait {
 		l.waits = make(map[uint64]*lockWait)
 	}
 	l.last++
-	w := &lockWait{hold: o, wait: l.last, session: s, asked: o.asked,
+	w := &lockWait{hold: o, wait: l.last, session: s, asked: o.asked, flushes: o.flushes,
 		granted: make(chan struct{}), ended: make(chan struct{}), settled: make(chan struct{})}
 	l.waits[w.wait] = w
 	o.users++
@@ -226,12 +239,13 @@ func (l *locks) grant(s signet.SessionID, wait uint64, index signet.Index) {
 }
 
 // unwanted says whether nobody counts on the lock that w got when its program had turned
-// away: nobody has asked for the owner since, or the file is closed.
+// away: the file is closed, or nobody has asked for the owner since and, if it is of a
+// range, what the owner had before is gone too, because it has closed a descriptor.
 func (l *locks) unwanted(w *lockWait) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := w.hold
-	return len(o.handles) == 0 || o.key.kind == signet.LockFlock && o.asked == w.asked
+	return len(o.handles) == 0 || o.asked == w.asked && (o.key.kind == signet.LockFlock || o.flushes != w.flushes)
 }
 
 // lose forgets what was locked in sessions that are over and returns the handles through

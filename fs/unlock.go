@@ -40,7 +40,7 @@ func (f *FS) publishFirst(ctx context.Context, ino signet.Ino) error {
 // was closed. It waits for that, but not for a majority: without one nobody else can get
 // the lock, and close(2) must end.
 func (f *FS) unlockOwner(r *Request, h *handle, owner uint64) {
-	o := f.locks.find(h.node.ino, lockKey{signet.LockPOSIX, owner})
+	o := f.locks.flushed(h.node.ino, lockKey{signet.LockPOSIX, owner})
 	if o == nil {
 		return
 	}
@@ -156,8 +156,8 @@ func (f *FS) abandon(w *lockWait) {
 
 // endWait takes a request out of the queue and says whether it was waiting until then. If
 // it had its lock already and its program has turned away, a lock of flock(2) is given back.
-// One of a range stays until the file is closed: it may have replaced another, which the
-// program counts on.
+// One of a range stays until the process closes the file: it may have replaced another,
+// which the program counts on.
 func (f *FS) endWait(w *lockWait, waited chan<- bool) {
 	defer f.locks.done(w)
 	f.retry(func(ctx context.Context) error {

@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +150,60 @@ func TestLockCasesAreAll(t *testing.T) {
 	for call := range lockCalls {
 		if !slices.Contains(all, call) {
 			t.Errorf("no case of %q", call)
+		}
+	}
+}
+
+// TestLocksOfTheKilled has processes on two mounts ask for locks of all kinds, and kills
+// them at any moment: in the end nothing is locked.
+func TestLocksOfTheKilled(t *testing.T) {
+	t.Parallel()
+	dirs := mountVolumes(t, 2)
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	procs := make([]*locker, 6)
+	for step := range 240 {
+		i := rnd.IntN(len(procs))
+		if p := procs[i]; p == nil {
+			procs[i] = startLocker(t, dirs[i%2])
+			procs[i].do("open f f rw")
+			procs[i].do("open g g rw")
+			continue
+		}
+		file := []string{"f", "g"}[rnd.IntN(2)]
+		var call string
+		switch rnd.IntN(9) {
+		case 0:
+			procs[i].kill()
+			procs[i] = nil
+			continue
+		case 1, 2:
+			call = fmt.Sprint("flock ", file, " ", []string{"sh", "ex", "un"}[rnd.IntN(3)])
+		case 3:
+			call = fmt.Sprint("flocknb ", file, " ex")
+		case 4:
+			call = fmt.Sprint("signal step", rnd.IntN(step+1)) // may be over
+		default:
+			call = fmt.Sprint([]string{"lock", "lockw", "olock", "olockw"}[rnd.IntN(4)], " ", file, " ",
+				[]string{"r", "w", "u"}[rnd.IntN(3)], " ", rnd.IntN(10), " ", rnd.IntN(10))
+		}
+		p := procs[i]
+		done := p.begin(fmt.Sprint("step", step), call)
+		p.await(done, time.Duration(rnd.IntN(10))*time.Millisecond)
+	}
+	for _, p := range procs {
+		if p != nil {
+			p.kill()
+		}
+	}
+	last := startLocker(t, dirs[0])
+	for _, file := range []string{"f", "g"} {
+		last.do("open f " + file + " rw")
+		for _, call := range []string{"flock f ex", "lockw f w 0 0"} {
+			if got := last.await(last.begin(strings.ReplaceAll(file+call, " ", "-"), call), limitOf); got != "ok" {
+				t.Errorf("%s: %s: %s", file, call, got)
+			}
 		}
 	}
 }

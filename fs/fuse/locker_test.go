@@ -117,8 +117,9 @@ func (p *lockerProcess) call(w []string, tag string) string {
 		}
 		err = unix.Flock(p.fd(w[1]), how)
 	case "signal": // TAG
-		tid, _ := p.threads.Load(w[1])
-		err = unix.Tgkill(os.Getpid(), tid.(int), syscall.SIGUSR1)
+		if tid, ok := p.threads.Load(w[1]); ok {
+			err = unix.Tgkill(os.Getpid(), tid.(int), syscall.SIGUSR1)
+		}
 	case "write": // NAME TEXT
 		_, err = unix.Pwrite(p.fd(w[1]), []byte(w[2]), 0)
 	case "read": // NAME
