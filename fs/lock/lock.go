@@ -149,13 +149,21 @@ func (t *Table) grant() (granted []Waiter) {
 			}
 			// Who takes a weaker lock over a stronger one of his may let in others that
 			// are before him in the queue.
-			again = again || w.Type == signet.LockRead && len(left) > 0
+			again = again || len(left) > 0 && weakens(t.Held, &w.FileLock)
 			t.Held = set(t.Held, w.FileLock)
 			granted = append(granted, w)
 		}
 		t.Queue = left
 	}
 	return granted
+}
+
+// weakens says whether l takes the place of a stronger lock of its owner.
+func weakens(held []signet.FileLock, l *signet.FileLock) bool {
+	from, to := span(held, l.LockOwner)
+	return l.Type == signet.LockRead && slices.ContainsFunc(held[from:to], func(h signet.FileLock) bool {
+		return h.Type == signet.LockWrite && h.Start <= l.End && l.Start <= h.End
+	})
 }
 
 // Blockers calls fn for the owners that hold what is in the way of l, some more than once.
