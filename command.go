@@ -213,7 +213,9 @@ func (*SetAtimes) isCommand()   {}
 // is OK or why nothing was changed.
 type Result struct {
 	Err   Kind
-	Index Index // of the log entry that carried the command
-	Attr  Attr  // of the inode made, linked, changed, removed or moved; with Exists, of the one in the way
-	More  bool  // a Drain of Attr.Ino is needed
+	Index Index    // of the log entry that carried the command
+	Attr  Attr     // of the inode made, linked, changed, removed or moved; with Exists, of the one in the way
+	More  bool     // a Drain of Attr.Ino is needed
+	Held  bool     // of a Lock: it is held
+	Lock  FileLock // of a Lock that is not held: one that is in the way; its Type is LockNone if only the queue is
 }

@@ -52,7 +52,10 @@ const (
 	Disk          Kind = 36 // the local disk failed
 	Busy          Kind = 37 // in use
 	PastEnd       Kind = 38 // no data or hole there: beyond the end of the file
-	KindEnd       Kind = 39 // one past the last; append before it
+	WouldBlock    Kind = 39 // somebody else holds the lock
+	Deadlock      Kind = 40 // waiting for the lock would never end
+	TooManyLocks  Kind = 41 // locks, or who waits for them, at their limit
+	KindEnd       Kind = 42 // one past the last; append before it
 )
 
 var kindText = [KindEnd]string{
@@ -69,6 +72,7 @@ var kindText = [KindEnd]string{
 	BadPassphrase: "wrong passphrase or key", Draining: "still being carried out",
 	Closed: "shut down", Range: "buffer too small", Loop: "would be inside itself",
 	Disk: "disk failed", Busy: "in use", PastEnd: "past the end",
+	WouldBlock: "locked by somebody else", Deadlock: "would wait for itself", TooManyLocks: "too many locks",
 }
 
 func (k Kind) String() string {

@@ -17,6 +17,7 @@ var kinds = [...]signet.Kind{
 	signet.TooBusy, signet.BadMessage, signet.WrongVersion, signet.NotSupported,
 	signet.NoKey, signet.BadToken, signet.BadPassphrase, signet.Draining, signet.Closed,
 	signet.Range, signet.Loop, signet.Disk, signet.Busy, signet.PastEnd,
+	signet.WouldBlock, signet.Deadlock, signet.TooManyLocks,
 }
 
 func TestKindsKeepTheirNumbers(t *testing.T) {

@@ -18,5 +18,7 @@ const (
 	MaxHandBack   = 1024      // delegations that one command ends
 	MaxArcs       = 1 << 16   // arcs of a ring
 	DefaultArcs   = 4096      // arcs of a new ring
+	MaxLocks      = 4096      // locks held on an inode, of one kind
+	MaxLockWaits  = 1024      // requests queued for locks on an inode, of one kind
 	MaxReplicas   = 16        // copies of an object
 )

@@ -63,6 +63,7 @@ const (
 	ChangedXattr             // extended attributes of Ino
 	Orphaned                 // Ino lost its last name
 	Reaped                   // Ino is gone
+	ChangedLock              // Session's request Off for a lock on Ino was granted; Ino 0: all locks of Session are gone
 )
 
 // Change is one item of the change feed: what hosts must forget.
@@ -70,7 +71,7 @@ type Change struct {
 	Ino     Ino
 	What    uint8
 	Name    []byte // sealed, for AddedName and RemovedName
-	Off     uint64 // for ChangedData
+	Off     uint64 // for ChangedData; for ChangedLock the request, Lock.Wait
 	Len     uint64 // for ChangedData; MaxUint64: to the end
 	Session SessionID
 }

@@ -119,8 +119,12 @@ func (n *Node) lookAt(ctx context.Context, since time.Time, hosts []meta.Host, s
 		// A report may be from before the session was opened, so only a later one replaces it.
 		replaced := status.Hosts[s.Host].Session > s.ID
 		if s.Ended || over || replaced {
-			if _, err := n.propose(ctx, signet.ClusterGroup, &meta.EndSession{Session: s.ID}); err != nil {
-				return err
+			for more := true; more; { // others may wait for its locks
+				a, err := n.propose(ctx, signet.ClusterGroup, &meta.EndSession{Session: s.ID})
+				if err != nil {
+					return err
+				}
+				more = a.Result.More
 			}
 		}
 	}

@@ -43,6 +43,9 @@ func (v *Volume) NextIno(ctx context.Context) (signet.Ino, error) {
 // Own says whether a session is this host's.
 func (v *Volume) Own(s signet.SessionID) bool { return s == v.node.log.Session() }
 
+// Session returns this host's session, 0 while it has none.
+func (v *Volume) Session() signet.SessionID { return v.node.log.Session() }
+
 // Writable returns nil, or why no change is possible now.
 func (v *Volume) Writable(context.Context) error {
 	if leader, _, _ := v.node.log.Lead(); leader == 0 {

@@ -39,7 +39,13 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 		f.kernel.dropNames()
 	}
 	f.dropOwn(ctx, d.own, b.Index)
-	return f.dropPages(ctx, d.foreign, b.Index)
+	if err := f.dropPages(ctx, d.foreign, b.Index); err != nil {
+		return err
+	}
+	if !b.All { // else Forget follows
+		f.reached.set(b.Index)
+	}
+	return nil
 }
 
 // dropOwn drops the pages of files that a call of this host is truncating, punching or
@@ -75,6 +81,10 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
+		if c.What == signet.ChangedLock {
+			f.lockChanged(c, b.Index)
+			continue
+		}
 		d.attrs[c.Ino] = struct{}{}
 		d.names = d.names || c.What&signet.RemovedName != 0
 		if c.What&signet.Orphaned != 0 {
@@ -157,6 +167,8 @@ func (f *FS) dropPages(ctx context.Context, data rangesOf, index signet.Index) e
 // called are read anew when they are opened.
 func (f *FS) Forget(ctx context.Context) error {
 	f.kept.lose()
+	f.loseOld()
+	f.askAgain()
 	v := f.names.View()
 	index := v.Index()
 	data := rangesOf{}
@@ -178,5 +190,9 @@ func (f *FS) Forget(ctx context.Context) error {
 	for ino := range data {
 		f.kernel.get().DropAttr(ino)
 	}
-	return f.dropPages(ctx, data, index)
+	if err := f.dropPages(ctx, data, index); err != nil {
+		return err
+	}
+	f.reached.set(index)
+	return nil
 }

@@ -405,7 +405,7 @@ func TestWrongHandles(t *testing.T) {
 		{signet.BadHandle, func(r *fs.Request) error { _, err := u.Write(r, ro, 0, nil, 0); return err }},
 		{signet.TooBig, func(r *fs.Request) error { _, err := u.Write(r, h, 1<<63-2, []byte("xx"), 0); return err }},
 		{signet.TooBig, func(r *fs.Request) error { _, err := u.Write(r, h, -1, []byte("xx"), 0); return err }},
-		{signet.BadHandle, func(r *fs.Request) error { return u.Flush(r, 99) }},
+		{signet.BadHandle, func(r *fs.Request) error { return u.Flush(r, 99, 0) }},
 		{signet.IsDir, func(r *fs.Request) error { _, _, err := u.Open(r, root, 0); return err }},
 		{signet.NotDir, func(r *fs.Request) error { _, err := u.OpenDir(r, ino); return err }},
 		{signet.NotFound, func(r *fs.Request) error { _, _, err := u.GetAttr(r, 12345); return err }},

@@ -37,12 +37,8 @@ type right struct {
 	asked   signet.SessionID // the owner that was asked, by a guest
 }
 
-// holds says whether this host is the file's owner. n.mu is held.
-func (f *FS) holds(n *node) bool { return n.right.session != 0 && f.names.Own(n.right.session) }
-
-// private says whether what is in the overlay is for programs here to see at once: nobody
-// elsewhere can tell of the file without asking here. n.mu is held.
-func (f *FS) private(n *node) bool { return f.holds(n) && !n.right.watched }
+// held says whether the file is delegated to this host, whose session is now.
+func (r *right) held(now signet.SessionID) bool { return r.session != 0 && r.session == now }
 
 // isCrowded says whether another host may be changing the file. n.mu is held.
 func (f *FS) isCrowded(n *node) bool {

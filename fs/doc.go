@@ -15,7 +15,10 @@
 //     before that batch (changed.go, reads.go).
 //   - An object is durable before the command that names it is proposed (flush.go).
 //   - Every call ends: with its result, or with an error when its deadline or the
-//     patience with an interrupt has run out (times.go).
+//     patience with an interrupt has run out (times.go). Only a wait for a lock has no
+//     deadline.
+//   - What was written is released before a lock is given up, and who gets a lock reads it
+//     (lock.go). Nothing stays locked when its files are closed (unlock.go).
 //
 // The main types are FS; node, the state shared by all open handles of one inode
 // on this host; and overlay, the bytes of a node that the log does not know yet.
@@ -24,10 +27,11 @@
 // the overlay when they are applied (node.land), never before a view can show them, and
 // node.published tells a reader whose view is older to read again.
 //
-// Locks, outermost first: node.flushing (held across waits while a node's data is
+// Locks, outermost first: holding.turn (held across waits while an owner's locks are
+// changed), node.flushing (held across waits while a node's data is
 // published or cut, and its delegation taken or handed back; several nodes' only where
 // none is waited for), dirtyNodes.mu, nodes.mu, node.mu (the overlay; never held across a
 // wait), and, with nothing inside them, those of handles, budgets, blocks, failures,
-// doubts, atimes, kept, Gate and reads. None but flushing is held while the kernel is notified,
+// doubts, atimes, kept, locks, reached, Gate and reads. None but the first two is held while the kernel is notified,
 // while a port is called that may wait, or while a reply is written.
 package fs

@@ -243,7 +243,7 @@ func TestGivesUpClosedFiles(t *testing.T) {
 	h, ino := u.create(root, "f", 0o644)
 	v.Objects.FailPut(func(signet.Address) error { return signet.Unavailable })
 	u.write(h, 0, strings.Repeat("lost", 10_000))
-	u.refused(signet.Unavailable, func(r *fs.Request) error { return u.Flush(r, h) })
+	u.refused(signet.Unavailable, func(r *fs.Request) error { return u.Flush(r, h, 0) })
 	start := clk.Now()
 	u.must(func(r *fs.Request) error { u.Release(r, h); return nil })
 	if u.stat(ino).Size != 40_000 {

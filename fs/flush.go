@@ -21,6 +21,9 @@ func (f *FS) publish(ctx context.Context, n *node) error {
 
 // publishLocked is publish for who holds n.flushing.
 func (f *FS) publishLocked(ctx context.Context, n *node) error {
+	if f.locks.lost(n.ino, f.names.Session) {
+		f.loseOld() // what was written under a lock that is gone is not published
+	}
 	jobs, tries := f.pack(n)  //                          cut and packed: fs/extent
 	for _, t := range tries { //                          sealed: crypto; put: Objects
 		if err := t.wait(ctx); err != nil {

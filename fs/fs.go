@@ -41,6 +41,9 @@ type FS struct {
 	kept   kept
 	doubts doubts
 
+	locks   locks
+	reached reached // by the change feed
+
 	nodes   nodes
 	handles handles
 	dirty   dirtyNodes
@@ -72,7 +75,6 @@ type Entry struct {
 type OpenFlags struct {
 	KeepCache bool // its cached pages are still right
 	DirectIO  bool // cache no pages
-	NoFlush   bool // its close(2) need not be told of: it writes nothing
 }
 
 // New returns a mount of a volume. Its kernel comes with Attach, its change feed with
@@ -101,10 +103,12 @@ func New(c Config) *FS {
 // request.
 func (f *FS) Attach(k Kernel) { f.kernel.attach(k) }
 
-// Close publishes what is dirty, as far as ctx allows, and ends the background work.
+// Close publishes what is dirty and unlocks what is locked, as far as ctx allows, and ends
+// the background work.
 // No request may be under way or come later.
 func (f *FS) Close(ctx context.Context) error {
 	err := f.Sync(ctx)
+	f.unlockAll(ctx)
 	f.handBackOlder(ctx, 0)
 	f.end()
 	f.work.Wait()

@@ -76,9 +76,11 @@ func (f *FS) settleOwn(ctx context.Context, n *node) error {
 
 // unsettled says whether the overlay has something that programs here may not see yet.
 func (f *FS) unsettled(n *node) bool {
+	now := f.names.Session()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !f.private(n) && (!n.over.empty() || n.ticket != nil)
+	private := n.right.held(now) && !n.right.watched // nobody elsewhere can tell without asking here
+	return !private && (!n.over.empty() || n.ticket != nil)
 }
 
 // append adds data to the end of a file to which others may be adding too.

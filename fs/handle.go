@@ -3,6 +3,7 @@ package fs
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/signetfs/signet"
@@ -20,6 +21,9 @@ type handle struct {
 	// closing says that a descriptor was closed and nothing was written since; guarded by
 	// node.mu.
 	closing bool
+
+	lost   atomic.Bool  // locks taken through it have ended with their session
+	closed atomic.Int64 // when a descriptor of it was closed last, in nanoseconds
 
 	mu     sync.Mutex
 	seen   uint64 // guarded by mu; failures of the node that were told
@@ -84,7 +88,28 @@ func (t *handles) file(id Handle, writing bool) (*handle, error) {
 	if writing && !h.writes() || !writing && !h.reads() {
 		return nil, signet.Errorf(signet.BadHandle, "use handle", inodeText(h.node.ino), "it is not open for that")
 	}
-	return h, nil
+	return h, h.intact()
+}
+
+// open returns the handle of an open file.
+func (t *handles) open(id Handle) (*handle, error) {
+	h, err := t.get(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case h.dir != nil:
+		return nil, signet.Errorf(signet.BadHandle, "use handle", inodeText(h.node.ino), "it is a directory's")
+	}
+	return h, h.intact()
+}
+
+// intact fails with Ended if locks that were taken through the handle are lost: what its
+// program does next may rest on them.
+func (h *handle) intact() error {
+	if h.lost.Load() {
+		return signet.Errorf(signet.Ended, "use handle", inodeText(h.node.ino), "its locks were lost: this host was away for too long")
+	}
+	return nil
 }
 
 func (t *handles) remove(id Handle) *handle {

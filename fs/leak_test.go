@@ -66,7 +66,7 @@ func TestNothingIsHeld(t *testing.T) {
 			}
 			u.must(func(r *fs.Request) error {
 				go release()
-				return u.Flush(r, h)
+				return u.Flush(r, h, 0)
 			})
 			u.close(h)
 		},
@@ -80,7 +80,7 @@ func TestNothingIsHeld(t *testing.T) {
 			h, _ := u.create(root, "f", 0o644)
 			v.Objects.FailPut(func(signet.Address) error { return signet.NoSpace })
 			_ = u.do(func(r *fs.Request) error { _, err := u.Write(r, h, 0, []byte(big), 0); return err })
-			_ = u.do(func(r *fs.Request) error { return u.Flush(r, h) })
+			_ = u.do(func(r *fs.Request) error { return u.Flush(r, h, 0) })
 			u.must(func(r *fs.Request) error { u.Release(r, h); return nil })
 		},
 		"killed within close": func(t *testing.T, v *fstest.Volume, u *user) {
@@ -166,7 +166,7 @@ func TestNothingIsHeldAfterAStorm(t *testing.T) {
 				if rng.IntN(3) == 0 {
 					_ = u.do(func(r *fs.Request) error { return u.Unlink(r, root, name) })
 				}
-				_ = u.do(func(r *fs.Request) error { return u.Flush(r, h) })
+				_ = u.do(func(r *fs.Request) error { return u.Flush(r, h, 0) })
 				_ = u.do(func(r *fs.Request) error { u.Release(r, h); return nil })
 			}
 		})

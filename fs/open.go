@@ -41,7 +41,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 	if !h.writes() {
 		n.opened(h)
 	}
-	return h, OpenFlags{KeepCache: f.kept.open(ino), DirectIO: direct, NoFlush: !h.writes()}, nil
+	return h, OpenFlags{KeepCache: f.kept.open(ino), DirectIO: direct}, nil
 }
 
 // openToWrite makes this host the owner of the file, if no other is, and truncates it if
@@ -59,8 +59,9 @@ func (f *FS) openToWrite(ctx context.Context, r *Request, n *node, flags uint32)
 			return res, err
 		}
 	}
+	now := f.names.Session()
 	n.mu.Lock()
-	held := f.holds(n)
+	held := n.right.held(now)
 	n.mu.Unlock()
 	var other signet.SessionID
 	if !held {
@@ -130,6 +131,7 @@ func (f *FS) letGo(id Handle) {
 	if h == nil {
 		return
 	}
+	defer f.unlockHandle(h)
 	h.node.closed(h)
 	f.rest(h.node)
 	if f.nodes.put(h.node, true) {

@@ -41,6 +41,9 @@ type Names interface {
 	// afterwards shows it. An owner that is gone holds nothing. It fails with Unavailable
 	// if this host has no lease, so cannot know who is gone.
 	Recall(ctx context.Context, owner signet.SessionID, ino signet.Ino, why signet.Recall) (signet.Recalled, error)
+	// Session returns the session in which Do proposes, 0 while there is none. It ends when
+	// this host was away for long; the next has another number.
+	Session() signet.SessionID
 
 	// Own says whether commands of session s come from this mount. The kernel here
 	// has the pages of its own writes already.

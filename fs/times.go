@@ -50,6 +50,15 @@ const (
 	// giveUpAfter is how long data of a closed file is kept when it cannot be published.
 	giveUpAfter = time.Minute
 
+	// queuePatience is how long a request for a lock waits behind others that only wait, too:
+	// long enough for a writer to get in between readers, and short where a program holds a
+	// lock on behalf of the one that waits.
+	queuePatience = time.Second
+
+	// closingPatience is how long a program that tries a lock waits for another of its host
+	// that seems to be closing the file: the kernel tells of that in the background.
+	closingPatience = 100 * time.Millisecond
+
 	// readPatience is how long the change feed waits for a READ that reads from before a
 	// batch, until it has it read anew: a READ held up by a slow host must not hold up
 	// every change of the cluster.

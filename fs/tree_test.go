@@ -132,7 +132,7 @@ func (u *user) close(h fs.Handle) {
 	u.t.Helper()
 	u.must(func(r *fs.Request) error {
 		defer u.Release(r, h)
-		return u.Flush(r, h)
+		return u.Flush(r, h, 0)
 	})
 }
 

@@ -99,10 +99,10 @@ const (
 // lay puts the data into the overlay if the file is this host's, and says what else has
 // to be done.
 func (f *FS) lay(w *writing) way {
-	n := w.h.node
+	n, session := w.h.node, f.names.Session()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	way := f.wayOf(w)
+	way := f.wayOf(w, session)
 	if w.h.closing {
 		w.h.closing = false
 		n.right.closing--
@@ -115,10 +115,10 @@ func (f *FS) lay(w *writing) way {
 }
 
 // wayOf decides about a write. n.mu is held.
-func (f *FS) wayOf(w *writing) way {
+func (f *FS) wayOf(w *writing, session signet.SessionID) way {
 	n := w.h.node
 	switch crowded := f.isCrowded(n); {
-	case !f.holds(n):
+	case !n.right.held(session):
 		return wayGuest
 	case crowded && w.fromCache:
 		return wayNone
@@ -219,17 +219,19 @@ func (f *FS) endOf(n *node) (uint64, error) {
 }
 
 // Flush is a close(2) of one of the descriptors of a handle: what was written is
-// published, so that whoever opens the file next, anywhere, reads it.
-func (f *FS) Flush(r *Request, id Handle) error {
+// published, so that it is durable and named. Then what the process (owner) has locked of
+// the file with fcntl(2) is unlocked.
+func (f *FS) Flush(r *Request, id Handle, owner uint64) error {
 	h, err := f.handles.get(id)
 	if err != nil {
 		return err
 	}
-	if !h.writes() {
-		return nil
+	h.closed.Store(f.clock.Now().UnixNano())
+	if h.writes() {
+		err = f.flush(r, h)
+		h.node.flushed(h)
 	}
-	err = f.flush(r, h)
-	h.node.flushed(h)
+	f.unlockOwner(r, h, owner)
 	return err
 }
 
@@ -242,7 +244,10 @@ func (f *FS) Fsync(r *Request, id Handle) error {
 	if h.dir != nil {
 		return nil // changes of a directory are durable when their calls return
 	}
-	return f.flush(r, h)
+	if err := f.flush(r, h); err != nil {
+		return err
+	}
+	return h.intact()
 }
 
 func (f *FS) flush(r *Request, h *handle) error {

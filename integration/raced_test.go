@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/signetfs/signet/integration/crash"
 	"github.com/signetfs/signet/integration/ring"
@@ -15,6 +16,7 @@ import (
 // hosts write, others look at what changes elsewhere, one host is killed and one is cut
 // off. A report of the detector in the log of a daemon fails the test.
 func TestRaces(t *testing.T) {
+	need.Program(t, "python3")
 	need.That(t, ring.Raced, "the race detector (go test -race)")
 	r := ring.StartWith(t, ring.Config{Hosts: 3, Raced: true})
 	rnd := crash.Random(t)
@@ -27,6 +29,16 @@ func TestRaces(t *testing.T) {
 				w.round(n)
 			}
 		})
+	}
+	for _, kind := range []string{"flock", "fcntl"} {
+		r.Host(0).Write("/counter-"+kind, "0")
+		for _, h := range r.Hosts() {
+			all.Go(func() {
+				if out, err := h.Try(3*time.Minute, "python3", "-c", count, kind, "20"); err != nil {
+					t.Errorf("%s: %v\n%s", h.Name(), err, out)
+				}
+			})
+		}
 	}
 	all.Wait()
 	for i, o := range l.hosts[:2] {

@@ -137,6 +137,19 @@ func stuckFiles(other *ring.Host) []stuckCall {
 		}},
 		{"fstat", false, file(300<<10, ring.Call{Op: ring.OpStatFD})},
 		{"ftruncate", true, file(300<<10, ring.Call{Op: ring.OpTruncFD, Len: 10})},
+		{"flock", true, file(10, ring.Call{Op: ring.OpFlock, Flags: unix.LOCK_EX})},
+		{"fcntl", true, file(10, ring.Call{Op: ring.OpFcntl, Flags: unix.F_SETLKW, Mode: unix.F_WRLCK})},
+		{"close of what is locked", false, func(h *ring.Host, p *ring.Program, path string) []ring.Call {
+			q := file(10, ring.Call{Op: ring.OpClose})(h, p, path)
+			p.Must(ring.Call{Op: ring.OpFcntl, FD: q[0].FD, Flags: unix.F_SETLK, Mode: unix.F_WRLCK})
+			return q
+		}},
+		{"the end with something locked", false, func(h *ring.Host, p *ring.Program, path string) []ring.Call {
+			q := file(10, ring.Call{Op: ring.OpStatFD})(h, p, path)
+			p.Must(ring.Call{Op: ring.OpFcntl, FD: q[0].FD, Flags: unix.F_SETLK, Mode: unix.F_WRLCK})
+			p.Must(ring.Call{Op: ring.OpFlock, FD: q[0].FD, Flags: unix.LOCK_EX})
+			return q
+		}},
 	}
 }
 

@@ -79,6 +79,9 @@ func (t *rows) mark(b signet.Batch) {
 	}
 	for i := range b.Changes {
 		c := &b.Changes[i]
+		if c.What == signet.ChangedLock {
+			continue // no view shows locks
+		}
 		if c.What&(signet.AddedName|signet.RemovedName) != 0 {
 			note(t.nameRow(c.Ino, c.Name))
 			note(row{c.Ino, rowNames, 0})

@@ -179,6 +179,10 @@ func (t *tx) volumeCommand(c signet.Command) signet.Result {
 		return t.setACL(c)
 	case *signet.SetAtimes:
 		return t.setAtimes(c)
+	case *signet.Lock:
+		return t.lock(c)
+	case *signet.EndWait:
+		return t.endWait(c)
 	}
 	return refuse(signet.Invalid)
 }

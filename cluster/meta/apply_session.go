@@ -61,8 +61,9 @@ func (t *tx) sessionsOf(h signet.HostID) []Session {
 	return out
 }
 
-// end ends sessions and forgets their answers, as many as one command may. It says
-// whether nothing is left: a session of which answers are left stays, as ended.
+// end ends sessions, takes their locks away and forgets their answers, as much as one
+// command may. It says whether nothing is left: a session of which something is left stays,
+// as ended.
 func (t *tx) end(ids []signet.SessionID) bool {
 	all := true
 	for _, id := range ids {
@@ -72,9 +73,10 @@ func (t *tx) end(ids []signet.SessionID) bool {
 		}
 		if !s.Ended {
 			t.step.Effects.Ended = append(t.step.Effects.Ended, id)
+			t.lockChange(signet.Change{Session: id})
 		}
 		s.ID, s.Ended = id, true
-		if t.touched+signet.MaxUnanswered > cutRows {
+		if !t.endLocks(id) || t.touched+signet.MaxUnanswered > cutRows {
 			t.sessions.set(id, s)
 			all = false
 			continue

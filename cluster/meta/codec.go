@@ -144,7 +144,9 @@ const (
 	kindRevoke       kind = 32
 	kindSetACL       kind = 33
 	kindSetAtimes    kind = 34
-	kindEnd          kind = 35
+	kindLock         kind = 35
+	kindEndWait      kind = 36
+	kindEnd          kind = 37
 )
 
 // layout is how commands of a kind are made and written.
@@ -193,6 +195,8 @@ var layouts = [kindEnd]layout{
 	kindRevoke:       layoutOf(1, codeRevoke),
 	kindSetACL:       layoutOf(1, codeSetACL),
 	kindSetAtimes:    layoutOf(1, codeSetAtimes),
+	kindLock:         layoutOf(1, codeLock),
+	kindEndWait:      layoutOf(1, codeEndWait),
 }
 
 // kindOf returns a command's kind, 0 if it is none.
@@ -266,6 +270,10 @@ func kindOf(command any) kind {
 		return kindSetACL
 	case *signet.SetAtimes:
 		return kindSetAtimes
+	case *signet.Lock:
+		return kindLock
+	case *signet.EndWait:
+		return kindEndWait
 	}
 	return 0
 }

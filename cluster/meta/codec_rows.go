@@ -1,6 +1,9 @@
 package meta
 
-import "github.com/signetfs/signet"
+import (
+	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/lock"
+)
 
 // The versions of the rows. A row of a newer version is WrongVersion, never guessed.
 const rowVersion = 1
@@ -149,7 +152,7 @@ type answerRow struct {
 
 func codeAnswer(c *coder, x *answerRow) {
 	a := &x.Result.Attr
-	c.row(rowVersion, 25)
+	c.row(rowVersion, 27)
 	num(c, &x.Request)
 	num(c, &x.Extra)
 	num(c, &x.Result.Err)
@@ -170,6 +173,20 @@ func codeAnswer(c *coder, x *answerRow) {
 	num(c, &a.Owner)
 	num(c, &a.AccessACL)
 	num(c, &a.DefaultACL)
+	c.flag(&x.Result.Held)
+	codeFileLock(c, &x.Result.Lock)
+}
+
+// codeLocks is the locks of one kind on an inode.
+func codeLocks(c *coder, x *lock.Table) {
+	c.row(rowVersion, 3)
+	list(c, &x.Held, lock.MaxHeld, codeFileLock)
+	list(c, &x.Queue, signet.MaxLockWaits, func(c *coder, w *lock.Waiter) {
+		c.array(3)
+		codeFileLock(c, &w.FileLock)
+		num(c, &w.Wait)
+		c.flag(&w.Pass)
+	})
 }
 
 func codeHost(c *coder, x *Host) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/lock"
 	"github.com/signetfs/signet/internal/pack"
 )
 
@@ -72,8 +73,12 @@ func samples() []any {
 		&signet.SetACL{Ino: 300, Default: true, ACL: signet.ACL{Name: []byte("default"), Value: []byte("acl")}, SetMode: true, Mode: 0o750,
 			ClearSGID: true, Time: at},
 		&signet.SetAtimes{List: []signet.Atime{{Ino: 300, Was: at, Now: signet.Time{Sec: 1_700_000_001}}}},
+		&signet.Lock{Ino: 300, Kind: signet.LockPOSIX, Lock: sampleLock, Wait: 7, Test: true},
+		&signet.EndWait{Ino: 300, Kind: signet.LockFlock, Owner: sampleLock.LockOwner, Wait: 7, Pass: true},
 	}
 }
+
+var sampleLock = signet.FileLock{LockOwner: signet.LockOwner{Session: 70_000, ID: 1 << 63}, Type: signet.LockWrite, Start: 5, End: signet.LockEnd, PID: 6}
 
 // golden compares lines with a file of testdata.
 func golden(t *testing.T, name string, lines []string) {
@@ -133,7 +138,7 @@ func sampleRows() (lines []string) {
 	at := signet.Time{Sec: 1_700_000_000, Nsec: 5}
 	attr := signet.Attr{Mode: 1, Nlink: 2, UID: 3, GID: 4, Rdev: 5, Size: 6, Bytes: 7, Atime: at, Mtime: at, Ctime: at, Btime: at, Owner: 70_000, AccessACL: 14, DefaultACL: 15}
 	object := object{signet.Object{KeyVersion: 1, Salt: [32]byte{2}, Size: 3, Sealed: 4, Form: 1, Hosts: []signet.HostID{5}, Ring: 6, Put: 7, Refs: 8}, 9}
-	answer := answerRow{1, 2, signet.Result{Err: 3, Index: 4, Attr: attr, More: true}}
+	answer := answerRow{1, 2, signet.Result{Err: 3, Index: 4, Attr: attr, More: true, Held: true, Lock: sampleLock}}
 	answer.Result.Attr.Ino = 9
 	host := samples()[kindJoin-1].(*Join).Host
 	slot := samples()[kindAddSlot-1].(*AddSlot).Slot
@@ -164,6 +169,9 @@ func sampleRows() (lines []string) {
 	add("token", digestKey(tableTokens, signet.Digest{1}), hexRow(codeToken, Token{signet.Digest{}, at, 1, 2, RoleAll, at}))
 	add("feature", smallKey(0, tableFeatures, FeatureBase), hexRow(codeFeature, Feature{Since: 9}))
 	add("cut", numKey(1, tableCuts, signet.Ino(300)), hexRow(codeCut, PendingCut{Since: 9}))
+	add("locks", lockKey(1, 300, signet.LockPOSIX), hexRow(codeLocks, lock.Table{Held: []signet.FileLock{sampleLock}, Queue: []lock.Waiter{{FileLock: sampleLock, Wait: 7, Pass: true}}}))
+	add("locker", lockerKey(70_000, 1, 300, signet.LockPOSIX), hexRow(codeShort, struct{}{}))
+	add("wait", waitKey(1, sampleLock.LockOwner, 300), hexRow(codeShort, struct{}{}))
 	return lines
 }
 
@@ -262,7 +270,7 @@ func FuzzRows(f *testing.F) {
 		var c coder
 		var again []byte
 		var err error
-		switch which % 6 {
+		switch which % 7 {
 		case 0:
 			again, err = reencode(&c, b, codeInode)
 		case 1:
@@ -275,9 +283,11 @@ func FuzzRows(f *testing.F) {
 			again, err = reencode(&c, b, codeAnswer)
 		case 5:
 			again, err = reencode(&c, b, codeArc)
+		case 6:
+			again, err = reencode(&c, b, codeLocks)
 		}
 		if err == nil && !bytes.Equal(again, b) {
-			t.Fatalf("%d: %x %x", which%6, b, again)
+			t.Fatalf("%d: %x %x", which%7, b, again)
 		}
 	})
 }

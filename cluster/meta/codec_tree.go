@@ -146,6 +146,39 @@ func codeRevoke(c *coder, x *signet.Revoke) {
 	num(c, &x.Session)
 }
 
+func codeFileLock(c *coder, x *signet.FileLock) {
+	c.array(6)
+	codeLockOwner(c, &x.LockOwner)
+	num(c, &x.Type)
+	num(c, &x.Start)
+	num(c, &x.End)
+	num(c, &x.PID)
+}
+
+// codeLockOwner is two elements.
+func codeLockOwner(c *coder, x *signet.LockOwner) {
+	num(c, &x.Session)
+	num(c, &x.ID)
+}
+
+func codeLock(c *coder, x *signet.Lock) {
+	c.array(5)
+	num(c, &x.Ino)
+	num(c, &x.Kind)
+	codeFileLock(c, &x.Lock)
+	num(c, &x.Wait)
+	c.flag(&x.Test)
+}
+
+func codeEndWait(c *coder, x *signet.EndWait) {
+	c.array(6)
+	num(c, &x.Ino)
+	num(c, &x.Kind)
+	codeLockOwner(c, &x.Owner)
+	num(c, &x.Wait)
+	c.flag(&x.Pass)
+}
+
 func codeDrain(c *coder, x *signet.Drain) {
 	c.array(1)
 	num(c, &x.Ino)

@@ -30,8 +30,8 @@ func TestDoc(t *testing.T) {
 	if strings.Contains(page, fmt.Sprintf("\n| %d | ", kindEnd)) {
 		t.Error("a kind too many")
 	}
-	names := strings.Fields("meta inodes names targets xattrs extents objects short dead orphans policies slots sessions answers hosts keys arcs tokens features cuts")
-	if len(names) != int(tableCuts) {
+	names := strings.Fields("meta inodes names targets xattrs extents objects short dead orphans policies slots sessions answers hosts keys arcs tokens features cuts locks lockers waits")
+	if len(names) != int(tableWaits) {
 		t.Errorf("%d names of tables", len(names))
 	}
 	for i, name := range names {

@@ -31,6 +31,9 @@ const (
 	tableTokens   table = 18 // digest
 	tableFeatures table = 19 // number
 	tableCuts     table = 20 // inode
+	tableLocks    table = 21 // inode, kind
+	tableLockers  table = 22 // session, group, inode, kind
+	tableWaits    table = 23 // session, owner, inode
 )
 
 // The single rows, of the cluster (group 0) or of a volume.
@@ -91,6 +94,20 @@ func answerKey(s signet.SessionID, request uint64) []byte {
 }
 
 func digestKey(t table, d [32]byte) []byte { return append(prefix(0, t), d[:]...) }
+
+func lockKey(g signet.Group, ino signet.Ino, kind signet.LockKind) []byte {
+	return append(numKey(g, tableLocks, ino), byte(kind))
+}
+
+func lockerKey(s signet.SessionID, g signet.Group, ino signet.Ino, kind signet.LockKind) []byte {
+	k := binary.BigEndian.AppendUint32(numKey(0, tableLockers, s), uint32(g))
+	return append(binary.BigEndian.AppendUint64(k, uint64(ino)), byte(kind))
+}
+
+func waitKey(g signet.Group, o signet.LockOwner, ino signet.Ino) []byte {
+	k := binary.BigEndian.AppendUint64(numKey(g, tableWaits, o.Session), o.ID)
+	return binary.BigEndian.AppendUint64(k, uint64(ino))
+}
 
 // next is the least key greater than all that begin with p.
 func next(p []byte) []byte {

@@ -87,6 +87,17 @@ func likely(t *rapid.T, w *world, c any) {
 				c.Objects = append(c.Objects, w.object(e.Object.Digest()[0], 200))
 			}
 		}
+	case *signet.Lock:
+		if rapid.IntRange(0, 9).Draw(t, "right") > 0 {
+			c.Lock = signet.FileLock{LockOwner: signet.LockOwner{Session: w.session, ID: c.Lock.ID % 3}, Type: c.Lock.Type % 3, PID: c.Lock.PID % 3,
+				Start: c.Lock.Start % 100, End: 100 + c.Lock.End%100}
+			if c.Kind = 1 + c.Kind%2; c.Kind == signet.LockFlock {
+				c.Lock.Start, c.Lock.End = 0, signet.LockEnd
+			}
+		}
+	case *signet.EndWait:
+		c.Owner = signet.LockOwner{Session: w.session, ID: c.Owner.ID % 3}
+		c.Kind = 1 + c.Kind%2
 	case *Collect:
 		c.Horizon = min(c.Horizon, at)
 	case *SetRing:

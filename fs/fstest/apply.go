@@ -9,8 +9,8 @@ import (
 )
 
 // apply carries out a command at s.index. s.mu is held.
-func (s *State) apply(c signet.Command, session signet.SessionID) (signet.Result, []signet.Change) {
-	a := &applying{State: s, session: session}
+func (s *State) apply(by signet.SessionID, c signet.Command) (signet.Result, []signet.Change) {
+	a := &applying{State: s, session: by}
 	var res signet.Result
 	switch c := c.(type) {
 	case *signet.Create:
@@ -35,7 +35,7 @@ func (s *State) apply(c signet.Command, session signet.SessionID) (signet.Result
 		res = a.delegate(c)
 	case *signet.HandBack:
 		for _, ino := range c.Inos {
-			a.undelegate(ino, session, signet.ChangedAttr)
+			a.undelegate(ino, by, signet.ChangedAttr)
 		}
 	case *signet.Revoke:
 		a.undelegate(c.Ino, c.Session, signet.ChangedAttr|signet.ChangedData)
@@ -43,6 +43,10 @@ func (s *State) apply(c signet.Command, session signet.SessionID) (signet.Result
 		res = a.setACL(c)
 	case *signet.SetAtimes:
 		a.setAtimes(c)
+	case *signet.Lock:
+		res = a.lock(c)
+	case *signet.EndWait:
+		res = a.endWait(c)
 	}
 	res.Index = s.index
 	return res, a.changes
@@ -83,7 +87,10 @@ func (a *applying) undelegate(ino signet.Ino, session signet.SessionID, what uin
 
 func refuse(k signet.Kind) signet.Result { return signet.Result{Err: k} }
 
-func (a *applying) change(c signet.Change) { a.changes = append(a.changes, c) }
+func (a *applying) change(c signet.Change) {
+	c.Session = a.session
+	a.changes = append(a.changes, c)
+}
 
 func (a *applying) dir(ino signet.Ino) (inode, signet.Kind) {
 	d, ok := a.inode(ino)

@@ -235,14 +235,8 @@ func (h *Host) Do(ctx context.Context, c signet.Command) (signet.Result, signet.
 		return signet.Result{}, nil, h.readOnly
 	}
 	s.index++
-	res, changes := s.apply(c, h.session)
-	for i := range changes {
-		changes[i].Session = h.session
-	}
-	for _, x := range s.hosts {
-		x.feed = append(x.feed, signet.Batch{Index: s.index, Changes: changes})
-	}
-	s.changed.Broadcast()
+	res, changes := s.apply(h.session, c)
+	s.publish(changes)
 	err := s.wait(ctx, func() bool { return h.applied >= res.Index })
 	s.mu.Unlock()
 	if err == nil && h.After != nil {
@@ -252,6 +246,14 @@ func (h *Host) Do(ctx context.Context, c signet.Command) (signet.Result, signet.
 		return signet.Result{}, nil, err
 	}
 	return res, ticket{s, res.Index}, nil
+}
+
+// publish sends changes to all hosts. s.mu is held.
+func (s *State) publish(changes []signet.Change) {
+	for _, x := range s.hosts {
+		x.feed = append(x.feed, signet.Batch{Index: s.index, Changes: changes})
+	}
+	s.changed.Broadcast()
 }
 
 type ticket struct {
@@ -295,7 +297,14 @@ func (h *Host) Writable(context.Context) error {
 }
 
 // Own says whether the session is this host's.
-func (h *Host) Own(s signet.SessionID) bool { return s == h.session }
+func (h *Host) Own(s signet.SessionID) bool { return s == h.Session() }
+
+// Session returns the host's session.
+func (h *Host) Session() signet.SessionID {
+	h.state.mu.Lock()
+	defer h.state.mu.Unlock()
+	return h.session
+}
 
 // Ready says that this host may always answer from what it has applied.
 func (h *Host) Ready(ctx context.Context) error { return ctx.Err() }

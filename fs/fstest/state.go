@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/signetfs/signet"
+	"github.com/signetfs/signet/fs/lock"
 )
 
 // State is a volume in memory.
@@ -24,13 +25,14 @@ type State struct {
 	index    signet.Index
 	released signet.Index
 	nextIno  signet.Ino
-	sessions signet.SessionID
 	hosts    []*Host
 	open     map[signet.Index]int // views open per index
 	inodes   map[signet.Ino]*versions[inode]
 	dirs     map[signet.Ino]map[string]*versions[signet.Entry]
 	objects  map[signet.Address]*versions[signet.Object]
 	rows     map[row][]signet.Index // when each row changed, ascending
+	locks    map[lockRow]lock.Table // not versioned: no view shows them
+	sessions signet.SessionID       // the newest
 }
 
 // inode is a row with everything that belongs to it. Nothing in it is changed in
@@ -98,6 +100,7 @@ func NewState() *State {
 		dirs:    map[signet.Ino]map[string]*versions[signet.Entry]{},
 		objects: map[signet.Address]*versions[signet.Object]{},
 		rows:    map[row][]signet.Index{},
+		locks:   map[lockRow]lock.Table{},
 	}
 	s.changed = sync.NewCond(&s.mu)
 	s.index, s.released = 1, 1

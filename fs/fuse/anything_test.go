@@ -55,11 +55,15 @@ func (anything) Read(_ *fs.Request, _ fs.Handle, _ int64, dst []byte, _ uint32) 
 func (anything) Write(_ *fs.Request, _ fs.Handle, _ int64, data []byte, _ uint32) (int, error) {
 	return len(data), nil
 }
-func (anything) Flush(*fs.Request, fs.Handle) error    { return nil }
-func (anything) Fsync(*fs.Request, fs.Handle) error    { return nil }
-func (anything) Release(*fs.Request, fs.Handle)        {}
-func (anything) ReleaseDir(*fs.Request, fs.Handle)     {}
-func (anything) FsyncDir(*fs.Request, fs.Handle) error { return nil }
+func (anything) Flush(*fs.Request, fs.Handle, uint64) error { return nil }
+func (anything) GetLock(*fs.Request, fs.Handle, fs.Lock) (signet.FileLock, error) {
+	return signet.FileLock{}, nil
+}
+func (anything) SetLock(*fs.Request, fs.Handle, fs.Lock, bool) error { return nil }
+func (anything) Fsync(*fs.Request, fs.Handle) error                  { return nil }
+func (anything) Release(*fs.Request, fs.Handle)                      {}
+func (anything) ReleaseDir(*fs.Request, fs.Handle)                   {}
+func (anything) FsyncDir(*fs.Request, fs.Handle) error               { return nil }
 func (anything) Fallocate(*fs.Request, fs.Handle, uint64, uint64, uint32) error {
 	return nil
 }

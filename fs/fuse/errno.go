@@ -53,6 +53,9 @@ var errnoOf = [signet.KindEnd]syscall.Errno{
 	signet.Disk:          syscall.EIO,
 	signet.Busy:          syscall.EBUSY,
 	signet.PastEnd:       syscall.ENXIO, // what lseek(2) says of SEEK_DATA and SEEK_HOLE
+	signet.WouldBlock:    syscall.EAGAIN,
+	signet.Deadlock:      syscall.EDEADLK,
+	signet.TooManyLocks:  syscall.ENOLCK,
 }
 
 // statusOf returns what the kernel is told about err.

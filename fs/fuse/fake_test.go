@@ -36,6 +36,7 @@ type fake struct {
 	readDir func(r *fs.Request, h fs.Handle, cookie uint64, limit int, emit func(fs.DirEntry) bool) error
 	release func(r *fs.Request, h fs.Handle)
 	xattr   func(r *fs.Request, ino signet.Ino, name string) ([]byte, error)
+	setLock func(r *fs.Request, h fs.Handle, l fs.Lock, wait bool) error
 	list    func(r *fs.Request, ino signet.Ino) ([]string, error)
 }
 
@@ -65,6 +66,9 @@ func (f *fake) Write(r *fs.Request, h fs.Handle, off int64, data []byte, fl uint
 }
 func (f *fake) ReadDir(r *fs.Request, h fs.Handle, c uint64, limit int, emit func(fs.DirEntry) bool) error {
 	return f.readDir(r, h, c, limit, emit)
+}
+func (f *fake) SetLock(r *fs.Request, h fs.Handle, l fs.Lock, wait bool) error {
+	return f.setLock(r, h, l, wait)
 }
 func (f *fake) Release(r *fs.Request, h fs.Handle) { f.release(r, h) }
 func (f *fake) GetXattr(r *fs.Request, ino signet.Ino, n string) ([]byte, error) {

@@ -16,6 +16,7 @@ const wanted = gofuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: one chang
 	gofuse.CAP_POSIX_ACL | // the kernel decides by ACLs, and keeps them until it is told to forget
 	gofuse.CAP_DONT_MASK | // a default ACL takes the place of the umask, so fs applies that
 	gofuse.CAP_SETXATTR_EXT | // an ACL set by who is not in the file's group clears set-gid
+	gofuse.CAP_POSIX_LOCKS | gofuse.CAP_FLOCK_LOCKS | // locks hold on all hosts
 	gofuse.CAP_HANDLE_KILLPRIV_V2 // fs clears set-uid itself; else every WRITE asks for security.capability first
 
 // unwanted is what go-fuse would ask for and we have no use for.

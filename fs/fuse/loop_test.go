@@ -218,6 +218,40 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
+// TestLockWaitsAreBounded: as many as may wait for locks take no room from other requests.
+func TestLockWaitsAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHeld()
+	v := holding(h)
+	v.setLock = func(r *fs.Request, fh fs.Handle, l fs.Lock, wait bool) error {
+		if want := (fs.Lock{Kind: signet.LockPOSIX, Type: signet.LockWrite, Start: 5, End: 9, PID: 77, Owner: 3}); l != want || fh != 1 || !wait {
+			t.Errorf("%+v", l)
+		}
+		return h.wait(r.Ctx)
+	}
+	k := connect(t, v, clock.Real())
+	lock := bytes.Join([][]byte{u64(1, 3, 5, 9), u32(syscall.F_WRLCK, 77, 0, 0)}, nil)
+	var first uint64
+	for i := range maxLockWaits {
+		u := k.send(opSetlkw, 5, lock)
+		if i == 0 {
+			first = u
+		}
+	}
+	h.entered(t, maxLockWaits)
+	if e, _ := k.call(opSetlkw, 5, lock); e != int32(syscall.ENOLCK) {
+		t.Errorf("one too many: errno %d", e)
+	}
+	if e, _ := k.call(opLookup, 1, z("a")); e != 0 {
+		t.Errorf("a lookup meanwhile: errno %d", e)
+	}
+	k.interrupt(first)
+	if u, e, _ := k.recv(); u != first || e != int32(syscall.EINTR) {
+		t.Errorf("request %d: errno %d", u, e)
+	}
+	close(h.let)
+}
+
 func TestIdleWorkersGo(t *testing.T) {
 	t.Parallel()
 	h := newHeld()

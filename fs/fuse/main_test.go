@@ -27,6 +27,7 @@ var roles = map[string]func(args []string) error{
 	"daemon": daemonRole,
 	"try":    tryRole,
 	"load":   loadRole,
+	"locker": lockerRole,
 }
 
 func TestMain(m *testing.M) {

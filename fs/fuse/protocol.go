@@ -22,6 +22,7 @@ const (
 	opInit        = 26
 	opReaddir     = 28
 	opReleasedir  = 29
+	opSetlkw      = 33
 	opInterrupt   = 36
 	opDestroy     = 38
 	opIoctl       = 39

@@ -87,8 +87,5 @@ func openFlags(o fs.OpenFlags) uint32 {
 	if o.DirectIO {
 		f |= gofuse.FOPEN_DIRECT_IO
 	}
-	if o.NoFlush {
-		f |= gofuse.FOPEN_NOFLUSH
-	}
 	return f
 }

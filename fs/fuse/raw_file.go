@@ -75,7 +75,7 @@ func writeFlags(k uint32) uint32 {
 }
 
 func (f *raw) Flush(_ <-chan struct{}, in *gofuse.FlushIn) gofuse.Status {
-	return f.done(&in.InHeader, f.fs.Flush(f.req(&in.InHeader), fs.Handle(in.Fh)))
+	return f.done(&in.InHeader, f.fs.Flush(f.req(&in.InHeader), fs.Handle(in.Fh), in.LockOwner))
 }
 
 func (f *raw) Fsync(_ <-chan struct{}, in *gofuse.FsyncIn) gofuse.Status {

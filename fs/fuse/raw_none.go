@@ -7,17 +7,6 @@ import (
 // What is not served. To a request, ENOSYS has the kernel do it by itself, or do
 // without, for the life of the mount.
 
-// GetLk and the other locks: the kernel keeps locks among the programs of this host.
-func (f *raw) GetLk(<-chan struct{}, *gofuse.LkIn, *gofuse.LkOut) gofuse.Status {
-	return gofuse.ENOSYS
-}
-
-// SetLk: see GetLk.
-func (f *raw) SetLk(<-chan struct{}, *gofuse.LkIn) gofuse.Status { return gofuse.ENOSYS }
-
-// SetLkw: see GetLk.
-func (f *raw) SetLkw(<-chan struct{}, *gofuse.LkIn) gofuse.Status { return gofuse.ENOSYS }
-
 // Writev is for requests in pieces, and ours come in one: go-fuse then calls Write.
 func (f *raw) Writev(<-chan struct{}, *gofuse.WriteIn, [][]byte) (uint32, gofuse.Status) {
 	return 0, gofuse.ENOSYS

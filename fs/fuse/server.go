@@ -28,7 +28,8 @@ const (
 	largeIn      = 96              // large requests served at once
 	largeOut     = 64              // large answers
 	mediumOut    = 128             // medium answers
-	maxCalls     = 4096            // requests served at once
+	maxCalls     = 4096            // requests served at once, but for those that may wait for a lock:
+	maxLockWaits = 1024            // they wait for as long as somebody holds it; beyond, ENOLCK
 	idleReaders  = 2               // workers that wait for requests
 	patience     = time.Second     // how long a request waits to be let in before it is refused
 	maxReadFails = 100             // errors of the device in a row before the mount is given up
@@ -67,6 +68,7 @@ type server struct {
 	outBig  limit
 	outMid  limit
 	served  limit
+	lockers limit
 
 	done   chan struct{} // closed when the mount has ended and nothing of it runs any more
 	failed sync.Once
@@ -84,6 +86,7 @@ func newServer(c *conn, f volume, clk clock.Clock, log *slog.Logger, panicked fu
 		outBig:  make(limit, largeOut),
 		outMid:  make(limit, mediumOut),
 		served:  make(limit, maxCalls),
+		lockers: make(limit, maxLockWaits),
 		done:    make(chan struct{}),
 	}
 	s.proto = gofuse.NewProtocolServer(&raw{fs: f, calls: s.calls, kernel: &s.kernel, failed: s.logFailure}, protocolOptions(s))
@@ -171,10 +174,13 @@ func (s *server) take(w *worker, buf []byte, n int) bool {
 		return true
 	}
 	isLarge := n > smallBuffer
-	counted := !h.mustServe()
-	if !s.admit(&h, isLarge, counted) {
+	room, e := s.roomFor(&h)
+	if e == 0 && !s.admit(&h, isLarge, room) {
+		e = syscall.EAGAIN
+	}
+	if e != 0 {
 		s.in.put(buf)
-		s.reply(w, &h, errorAnswer(w.out[:], h.unique, syscall.EAGAIN))
+		s.reply(w, &h, errorAnswer(w.out[:], h.unique, e))
 		return true
 	}
 	if s.reading.Add(-1) == 0 {
@@ -192,8 +198,8 @@ func (s *server) take(w *worker, buf []byte, n int) bool {
 		s.in.put(buf)
 		s.inLarge.leave()
 	}
-	if counted {
-		s.served.leave()
+	if room != nil {
+		room.leave()
 	}
 	if s.reading.Add(1) > idleReaders {
 		s.reading.Add(-1)
@@ -210,19 +216,34 @@ func (s *server) malformed(w *worker, h header, n int) {
 	}
 }
 
+// roomFor returns the limit that a request counts against, nil for none. That of locks must
+// not be full.
+func (s *server) roomFor(h *header) (limit, syscall.Errno) {
+	switch {
+	case h.mustServe():
+		return nil, 0
+	case h.opcode != opSetlkw:
+		return s.served, 0
+	case len(s.lockers) == cap(s.lockers):
+		s.log.Warn("fuse: refused a request: too many wait for locks", "limit", maxLockWaits)
+		return nil, syscall.ENOLCK
+	}
+	return s.lockers, 0
+}
+
 // admit waits until there is room for a further request. That it gives up after a
 // while keeps somebody reading: ls must work, and kill must, when a hundred writers
 // are stuck.
-func (s *server) admit(h *header, isLarge, counted bool) bool {
+func (s *server) admit(h *header, isLarge bool, room limit) bool {
 	if isLarge && !s.enter(s.inLarge) {
 		s.log.Warn("fuse: refused a request: too many large ones wait", "opcode", h.opcode, "limit", largeIn)
 		return false
 	}
-	if counted && !s.enter(s.served) {
+	if room != nil && !s.enter(room) {
 		if isLarge {
 			s.inLarge.leave()
 		}
-		s.log.Warn("fuse: refused a request: too many wait", "opcode", h.opcode, "limit", maxCalls)
+		s.log.Warn("fuse: refused a request: too many wait", "opcode", h.opcode, "limit", cap(room))
 		return false
 	}
 	return true

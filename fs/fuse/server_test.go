@@ -31,13 +31,13 @@ func TestInit(t *testing.T) {
 	t.Parallel()
 	k := connect(t, &fake{}, clock.Real())
 	n := &k.server.kernel
-	must := uint64(gofuse.CAP_EXPLICIT_INVAL_DATA | gofuse.CAP_ATOMIC_O_TRUNC |
+	must := uint64(gofuse.CAP_EXPLICIT_INVAL_DATA | gofuse.CAP_POSIX_LOCKS | gofuse.CAP_FLOCK_LOCKS | gofuse.CAP_ATOMIC_O_TRUNC |
 		gofuse.CAP_POSIX_ACL | gofuse.CAP_DONT_MASK | gofuse.CAP_SETXATTR_EXT | gofuse.CAP_ASYNC_DIO | gofuse.CAP_ASYNC_READ | gofuse.CAP_HANDLE_KILLPRIV_V2 | gofuse.CAP_PARALLEL_DIROPS | gofuse.CAP_CACHE_SYMLINKS | gofuse.CAP_BIG_WRITES | gofuse.CAP_MAX_PAGES)
 	if !n.has(must) {
 		t.Errorf("missing capabilities: %#x", must&^n.flags)
 	}
-	never := uint64(gofuse.CAP_WRITEBACK_CACHE | gofuse.CAP_AUTO_INVAL_DATA | gofuse.CAP_POSIX_LOCKS |
-		gofuse.CAP_FLOCK_LOCKS | gofuse.CAP_PASSTHROUGH | gofuse.CAP_OVER_IO_URING | gofuse.CAP_NO_OPEN_SUPPORT | gofuse.CAP_SPLICE_READ |
+	never := uint64(gofuse.CAP_WRITEBACK_CACHE | gofuse.CAP_AUTO_INVAL_DATA |
+		gofuse.CAP_PASSTHROUGH | gofuse.CAP_OVER_IO_URING | gofuse.CAP_NO_OPEN_SUPPORT | gofuse.CAP_SPLICE_READ |
 		gofuse.CAP_READDIRPLUS | gofuse.CAP_READDIRPLUS_AUTO)
 	if n.flags&never != 0 {
 		t.Errorf("capabilities that must not be: %#x", never&n.flags)

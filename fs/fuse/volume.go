@@ -31,12 +31,15 @@ type volume interface {
 	Open(r *fs.Request, ino signet.Ino, flags uint32) (fs.Handle, fs.OpenFlags, error)
 	Read(r *fs.Request, h fs.Handle, off int64, dst []byte, flags uint32) (int, error)
 	Write(r *fs.Request, h fs.Handle, off int64, data []byte, flags uint32) (int, error)
-	Flush(r *fs.Request, h fs.Handle) error
+	Flush(r *fs.Request, h fs.Handle, owner uint64) error
 	Fsync(r *fs.Request, h fs.Handle) error
 	Release(r *fs.Request, h fs.Handle)
 	Fallocate(r *fs.Request, h fs.Handle, off, n uint64, mode uint32) error
 	Lseek(r *fs.Request, h fs.Handle, off uint64, whence uint32) (uint64, error)
 	CopyFileRange(r *fs.Request, in fs.Handle, inOff uint64, out fs.Handle, outOff, n uint64, flags uint64) (uint64, error)
+
+	GetLock(r *fs.Request, h fs.Handle, l fs.Lock) (signet.FileLock, error)
+	SetLock(r *fs.Request, h fs.Handle, l fs.Lock, wait bool) error
 
 	OpenDir(r *fs.Request, ino signet.Ino) (fs.Handle, error)
 	ReadDir(r *fs.Request, h fs.Handle, cookie uint64, limit int, emit func(fs.DirEntry) bool) error

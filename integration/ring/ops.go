@@ -116,6 +116,10 @@ var ops = map[Op]func(*agent, *Call, *Reply) error{
 	OpLoad:     (*agent).load,
 	OpSave:     (*agent).save,
 	OpSaveSync: (*agent).save,
+	OpFlock:    func(_ *agent, q *Call, _ *Reply) error { return unix.Flock(q.FD, q.Flags) },
+	OpFcntl: func(_ *agent, q *Call, _ *Reply) error {
+		return unix.FcntlFlock(uintptr(q.FD), q.Flags, &unix.Flock_t{Type: int16(q.Mode), Start: q.Off, Len: q.Len})
+	},
 }
 
 func statOf(st *unix.Stat_t) Stat {

@@ -53,6 +53,8 @@ const (
 	OpSave     Op = "save"      // Path, Mode, Data: open (create, truncate), write all, close
 	OpSaveSync Op = "savesync"  // the same with an fsync before the close
 	OpPing     Op = "ping"      // does nothing
+	OpFlock    Op = "flock"     // FD, Flags as flock(2) has them
+	OpFcntl    Op = "fcntl"     // FD, Flags: F_SETLK, F_SETLKW, F_OFD_..., Mode: F_RDLCK, F_WRLCK, F_UNLCK, Off, Len
 )
 
 // Call is one request to an agent.

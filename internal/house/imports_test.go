@@ -16,12 +16,13 @@ const everything = "*"
 var rooms = map[string][]string{
 	"":                  {},
 	"fs/extent":         {""},
+	"fs/lock":           {""},
 	"crypto":            {"", pack, digest},
 	"wire":              {"", pack, clock, digest, "internal/tap"},
-	"fs":                {"", pack, clock, digest, "fs/extent", "crypto"},
+	"fs":                {"", pack, clock, digest, "fs/extent", "fs/lock", "crypto"},
 	"fs/fuse":           {"", clock, "fs"},
 	"cluster/ring":      {"", digest},
-	"cluster/meta":      {"", pack, digest, "fs/extent"}, // pure: not even an injected clock
+	"cluster/meta":      {"", pack, digest, "fs/extent", "fs/lock"}, // pure: not even an injected clock
 	"cluster/store":     {"", pack, clock, digest, "internal/disk"},
 	"cluster/member":    {"", pack, clock, digest, "wire"},
 	"cluster/replica":   {"", pack, clock, digest, "cluster/ring", "cluster/store", "wire"},

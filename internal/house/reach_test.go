@@ -99,7 +99,7 @@ func reached(s *source) []string {
 func TestMetaIsPure(t *testing.T) {
 	t.Parallel()
 	impure := func(s *source) (out []string) {
-		if !s.under("cluster/meta", "cluster/ring", "fs/extent") || forTests(s) {
+		if !s.under("cluster/meta", "cluster/ring", "fs/extent", "fs/lock") || forTests(s) {
 			return nil
 		}
 		for _, im := range s.file.Imports {
