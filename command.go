@@ -106,12 +106,9 @@ type SetAttr struct {
 // Stale if an object was put before the collection horizon or under a ring older than
 // its arc's last move, or has died: put again.
 //
-// With Append, offsets of extents and Size count from the end of the file, wherever that
-// is when the command is carried out.
-//
-// While another session has the file delegated it must be the one that was asked
-// (RecallWrite), else the command fails with Busy: two hosts that each believe to know
-// where the file ends would write over each other.
+// With Append, offsets of extents and Size count from the end of the file. It fails with
+// Busy if another session has the file delegated that was not asked (RecallWrite): two
+// hosts that each believe to know where it ends would write over each other.
 type Write struct {
 	Ino       Ino
 	Size      uint64 // lower bound of the new size
@@ -175,20 +172,17 @@ type Atime struct {
 // anything is left.
 type Drain struct{ Ino Ino }
 
-// Delegate gives a regular file to the command's session: its host may then buffer what
-// is written to the file, and all others forget its pages and ask that host before they
-// tell of its bytes, size or times. It fails with Busy while another session has it;
-// Result.Attr says which. Who has it already may ask again, to have the others forget
-// what they have read meanwhile.
+// Delegate gives a regular file to the command's session: its host may buffer what is
+// written to it, and all others forget its pages and ask that host before they tell of its
+// bytes, size or times. Busy while another session has it (Result.Attr). Who has it may
+// ask again, to have the others forget what they have read meanwhile.
 type Delegate struct{ Ino Ino }
 
-// HandBack ends this session's delegations of the files, those that it has. At most
-// MaxHandBack of them.
+// HandBack ends this session's delegations of at most MaxHandBack files.
 type HandBack struct{ Inos []Ino }
 
-// Revoke ends the delegation of a file to Session, because its host does not answer: what
-// that host had buffered is refused from then on. A leader hands it on only when that
-// host holds no lease.
+// Revoke ends the delegation of a file to Session, whose host does not answer. What that
+// host had buffered is refused from then on.
 type Revoke struct {
 	Ino     Ino
 	Session SessionID

@@ -91,23 +91,12 @@ type Recall uint8
 // What can be wanted. Whatever it is, an owner whose programs do not have the file open
 // for writing hands it back.
 const (
-	// RecallAttr wants the attributes as programs on the owner's host see them.
-	RecallAttr Recall = 1
-	// RecallRead wants everything written so far to be published.
-	RecallRead Recall = 2
-	// RecallPages is RecallRead for who goes on to read from its kernel's pages: until it
-	// asks the others to forget those (Delegate), the owner publishes each write before
-	// the write returns.
-	RecallPages Recall = 3
-	// RecallWrite is RecallRead by who is about to change the file too: from now on the
-	// owner leaves it to the log where the file ends.
-	RecallWrite Recall = 4
-	// RecallOpen wants to know whether the owner hands the file back.
-	RecallOpen Recall = 5
-	// RecallShare is RecallOpen by who is about to open the file for writing. It fails with
-	// Busy while a program on the owner's host has it mapped shared and writable: its kernel
-	// writes back whole pages, and with them what others wrote beside.
-	RecallShare Recall = 6
+	RecallAttr  Recall = 1 // the attributes as programs on the owner's host see them
+	RecallRead  Recall = 2 // that everything written so far is published
+	RecallPages Recall = 3 // the same by who keeps pages: each write is published before it returns, until all forget (Delegate)
+	RecallWrite Recall = 4 // RecallRead by who is about to change the file: Apply says where it ends from now on
+	RecallOpen  Recall = 5 // whether the owner hands the file back
+	RecallShare Recall = 6 // RecallOpen by who opens it to write: Busy while a program there has it mapped shared and writable
 )
 
 // Recalled is the owner's answer.

@@ -14,7 +14,7 @@ const (
 	maxFile     = 500 // lines of a file
 	maxTestFile = 800 // lines of a test
 	maxFunc     = 100 // lines of a function, its signature and closing brace included
-	maxRoot     = 800 // lines of the root package without its tests
+	maxRoot     = 850 // lines of the root package without its tests
 )
 
 func TestFileLength(t *testing.T) {
