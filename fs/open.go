@@ -24,7 +24,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 		return nil, OpenFlags{}, signet.Wrap("open", inodeText(ino), err)
 	}
 	h := f.handles.add(n, flags, nil)
-	if flags&syscall.O_TRUNC != 0 && h.writes() {
+	if flags&syscall.O_TRUNC != 0 { // with O_RDONLY too, if the caller may write: so the kernel has decided
 		if _, err := f.setAttr(ctx, r, ino, AttrChange{Set: signet.SetSize}); err != nil {
 			f.letGo(h.id)
 			return nil, OpenFlags{}, err

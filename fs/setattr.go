@@ -22,18 +22,15 @@ type AttrChange struct {
 	KillPriv bool // the kernel asks to clear set-uid and set-gid (HANDLE_KILLPRIV_V2)
 }
 
+// chown says whether the change is one of owner or group.
+func (c *AttrChange) chown() bool { return c.Set == 0 || c.Set&(signet.SetUID|signet.SetGID) != 0 }
+
 // SetAttr changes attributes: chmod, chown, utimens, truncate. Whether the caller may
-// has been decided by the kernel.
+// has been decided by the kernel. To set nothing is what the kernel makes of a chown(2)
+// that leaves user and group as they are: it does all else that chown does.
 func (f *FS) SetAttr(r *Request, ino signet.Ino, c AttrChange) (signet.Attr, time.Duration, error) {
 	ctx, cancel := f.begin(r)
 	defer cancel()
-	if c.Set == 0 && !c.KillPriv {
-		at, _, err := f.getAttr(ctx, r, ino)
-		if err != nil {
-			return signet.Attr{}, 0, signet.Wrap("stat", inodeText(ino), err)
-		}
-		return *at, 0, nil // see made
-	}
 	res, err := f.setAttr(ctx, r, ino, c)
 	if err != nil {
 		return signet.Attr{}, 0, err
@@ -64,7 +61,7 @@ func (f *FS) setAttr(ctx context.Context, r *Request, ino signet.Ino, c AttrChan
 	if err != nil {
 		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
 	}
-	if c.Set&(signet.SetUID|signet.SetGID) != 0 || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
+	if c.chown() || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
 		if err := f.killCapabilities(ctx, ino); err != nil {
 			return signet.Result{}, err
 		}
@@ -86,13 +83,17 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr,
 		Ino: ino, Set: c.Set, Mode: c.Mode & permBits, UID: c.UID, GID: c.GID, Size: c.Size,
 		Atime: c.Atime, Mtime: c.Mtime, Ctime: c.Ctime, Time: now,
 	}
+	if c.Set&signet.SetSize != 0 && c.Set&signet.SetMtime == 0 {
+		cmd.Set |= signet.SetMtime // a size that stays is a change too, as on ext4
+		cmd.Mtime = now
+	}
 	if c.AtimeNow {
 		cmd.Atime = now
 	}
 	if c.MtimeNow {
 		cmd.Mtime = now
 	}
-	chown := c.Set&(signet.SetUID|signet.SetGID) != 0
+	chown := c.chown()
 	truncated := c.Set&signet.SetSize != 0 && r.UID != 0
 	if c.Set&signet.SetMode != 0 || !chown && !truncated && !c.KillPriv {
 		return cmd, nil
@@ -104,6 +105,11 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr,
 		return nil, err
 	}
 	if mode := withoutPriv(at.Mode); !at.IsDir() && mode != at.Mode {
+		if c.Set == 0 && r.UID != 0 && r.UID != at.UID {
+			// The kernel says the same before the fallocate(2) of one who may write, which
+			// clears them by itself, and for a stranger's chown(2), which must not.
+			return cmd, nil
+		}
 		cmd.Set |= signet.SetMode
 		cmd.Mode = mode & permBits
 	}

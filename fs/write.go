@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"syscall"
 
 	"github.com/signetfs/signet"
 )
@@ -11,13 +10,14 @@ import (
 const (
 	WriteFromCache = 1 << iota // the kernel writes back pages of a mapping: it must not wait for memory
 	WriteKillPriv              // the kernel asks to clear set-uid and set-gid
+	WriteAppend                // to the end of the file. Not of the handle: fcntl(2) changes it
 )
 
 // Write takes data, which it does not keep, and returns how much of it: all, or none
 // and why. The data is in memory then; an error of what happens to it later comes out
 // of the next Write, Fsync or Flush of each handle of the file. It may wait for memory,
 // so for puts, but never for a release: the kernel holds the pages locked meanwhile,
-// and the change feed may have to wait for those (reads.go). With O_APPEND the data
+// and the change feed may have to wait for those (reads.go). With WriteAppend the data
 // goes to the end of the file, whatever off is.
 func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) (int, error) {
 	h, err := f.handles.file(id, true)
@@ -37,7 +37,7 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
 	}
 	to := uint64(off)
-	if h.flags&syscall.O_APPEND != 0 && !fromCache {
+	if flags&WriteAppend != 0 && !fromCache {
 		if to, err = f.endOf(h.node); err != nil {
 			f.memory.add(-int64(len(data)))
 			return 0, signet.Wrap("write", inodeText(h.node.ino), err)

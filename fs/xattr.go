@@ -42,10 +42,26 @@ func sealXattr(f *FS, ino signet.Ino, name string) ([]byte, error) {
 	if strings.HasPrefix(name, "system.") {
 		return nil, signet.Errorf(signet.NotSupported, "use attribute", "", "no ACLs")
 	}
+	if err := checkNamespace(name); err != nil {
+		return nil, err
+	}
 	if len(name) > signet.MaxXattrName {
 		return nil, signet.Errorf(signet.Range, "use attribute", "", "a name of %d bytes, at most %d", len(name), signet.MaxXattrName)
 	}
 	return f.seal.SealXattrName(ino, name)
+}
+
+// checkNamespace refuses names outside of the namespaces that there are, as every local
+// filesystem does: NotSupported is what programs that copy attributes pass over.
+func checkNamespace(name string) error {
+	space, rest, dot := strings.Cut(name, ".")
+	switch {
+	case !dot || space != "user" && space != "trusted" && space != "security":
+		return signet.Errorf(signet.NotSupported, "use attribute", "", "no such namespace")
+	case rest == "":
+		return signet.Errorf(signet.Invalid, "use attribute", "", "a namespace without a name")
+	}
+	return nil
 }
 
 // killedHere says whether a write on this host, not published yet, takes the file's

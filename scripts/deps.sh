@@ -18,6 +18,7 @@ make:make:installing, and the demo
 git:git:work on a mount
 sqlite3:sqlite3:work on a mount
 python3:python3:system calls that no command makes
+mkfs.ext4:e2fsprogs:an ext4 to compare a mount with
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
