@@ -39,21 +39,21 @@ func random(t *testing.T, n int, f func(*rapid.T)) {
 func TestRandomAsRoot(t *testing.T) {
 	s := newStage(t, 1)
 	pair := s.pair(0, 0)
-	random(t, 2000, func(rt *rapid.T) { play(rt, s, pair) })
+	random(t, 6000, func(rt *rapid.T) { play(rt, s, pair) })
 }
 
 // TestRandomAsUser has most of the calls made by an ordinary user, and the others by root.
 func TestRandomAsUser(t *testing.T) {
 	s := newStage(t, 1)
 	pair := s.pair(user, 0)
-	random(t, 1500, func(rt *rapid.T) { play(rt, s, pair) })
+	random(t, 6000, func(rt *rapid.T) { play(rt, s, pair) })
 }
 
 // TestRandomOverTwoHosts spreads the calls over the mounts of two hosts.
 func TestRandomOverTwoHosts(t *testing.T) {
 	s := newStage(t, 2)
 	pair := s.pair(0, 0, 1)
-	random(t, 900, func(rt *rapid.T) { play(rt, s, pair) })
+	random(t, 2500, func(rt *rapid.T) { play(rt, s, pair) })
 }
 
 // closeBeforeSwitch says that what is open is closed before another host makes calls:

@@ -144,7 +144,7 @@ var renameCases = []testCase{
 		s.did("rmdir", unix.Rmdir("/sticky/dir"))
 		s.ls(".")
 	}},
-	{name: "with a whiteout", who: onlyRoot, forced: whiteouts, run: func(s *scene) {
+	{name: "with a whiteout", who: onlyRoot, differs: whiteouts, run: func(s *scene) {
 		s.file("a", "x")
 		s.file("c", "y")
 		s.did("rename", rename("a", "b", unix.RENAME_WHITEOUT))
