@@ -29,119 +29,131 @@ func (s *stage) together(n int, f func(i int)) {
 // TestConcurrent has many threads at once use one mount.
 func TestConcurrent(t *testing.T) {
 	s := newStage(t, 1)
-	one := s.onMount(0, 0)
-	t.Run("appends lose nothing", func(t *testing.T) {
-		const writers, lines = 8, 100
-		s.together(writers, func(i int) {
-			fd, err := unix.Open("/log", unix.O_CREAT|unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0o644)
-			must(err)
-			for j := range lines {
-				line := fmt.Appendf(nil, "%d-%d%s\n", i, j, strings.Repeat(".", j*7%200))
-				if n, err := unix.Write(fd, line); n != len(line) || err != nil {
-					t.Errorf("%d %v", n, err)
-				}
-			}
-			must(unix.Close(fd))
-		})
-		got := s.ring.Host(0).Read("/log")
-		for i := range writers {
-			at := -1
-			for j := range lines {
-				line := fmt.Sprintf("%d-%d%s\n", i, j, strings.Repeat(".", j*7%200))
-				k := strings.Index("\n"+got, "\n"+line)
-				if k <= at {
-					t.Fatalf("line %d of writer %d is at %d, the one before at %d", j, i, k, at)
-				}
-				at = k
+	t.Run("appends lose nothing", func(t *testing.T) { appends(t, s) })
+	t.Run("creating without O_EXCL is one file, with it one winner", func(t *testing.T) { creators(t, s) })
+	t.Run("writes of one page are not mixed", func(t *testing.T) { pageWriters(t, s) })
+	t.Run("a name moves between directories while it is looked for", func(t *testing.T) { movers(t, s) })
+}
+
+// appends has several writers append to one file, line by line.
+func appends(t *testing.T, s *stage) {
+	const writers, lines = 8, 100
+	s.together(writers, func(i int) {
+		fd, err := unix.Open("/log", unix.O_CREAT|unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0o644)
+		must(err)
+		for j := range lines {
+			line := fmt.Appendf(nil, "%d-%d%s\n", i, j, strings.Repeat(".", j*7%200))
+			if n, err := unix.Write(fd, line); n != len(line) || err != nil {
+				t.Errorf("%d %v", n, err)
 			}
 		}
-		if n := strings.Count(got, "\n"); n != writers*lines {
-			t.Errorf("%d lines", n)
-		}
+		must(unix.Close(fd))
 	})
-	t.Run("creating without O_EXCL is one file, with it one winner", func(t *testing.T) {
-		for round := range 30 {
-			var mu sync.Mutex
-			inodes, winners := map[uint64]int{}, 0
-			s.together(6, func(int) {
-				fd, err := unix.Open(fmt.Sprint("/shared", round), unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	got := s.ring.Host(0).Read("/log")
+	for i := range writers {
+		at := -1
+		for j := range lines {
+			line := fmt.Sprintf("%d-%d%s\n", i, j, strings.Repeat(".", j*7%200))
+			k := strings.Index("\n"+got, "\n"+line)
+			if k <= at {
+				t.Fatalf("line %d of writer %d is at %d, the one before at %d", j, i, k, at)
+			}
+			at = k
+		}
+	}
+	if n := strings.Count(got, "\n"); n != writers*lines {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// creators has several threads create the same file.
+func creators(t *testing.T, s *stage) {
+	for round := range 30 {
+		var mu sync.Mutex
+		inodes, winners := map[uint64]int{}, 0
+		s.together(6, func(int) {
+			fd, err := unix.Open(fmt.Sprint("/shared", round), unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+			must(err)
+			var st unix.Stat_t
+			must(unix.Fstat(fd, &st))
+			must(unix.Close(fd))
+			excl, err := unix.Open(fmt.Sprint("/mine", round), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+			if err == nil {
+				unix.Close(excl)
+			} else if err != unix.EEXIST {
 				must(err)
-				var st unix.Stat_t
-				must(unix.Fstat(fd, &st))
-				must(unix.Close(fd))
-				excl, err := unix.Open(fmt.Sprint("/mine", round), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
-				if err == nil {
-					unix.Close(excl)
-				} else if err != unix.EEXIST {
-					must(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			inodes[st.Ino]++
+			if err == nil {
+				winners++
+			}
+		})
+		if len(inodes) != 1 || winners != 1 {
+			t.Errorf("round %d: inodes %v, %d winners", round, inodes, winners)
+		}
+	}
+}
+
+// pageWriters has several threads write to the same pages, and one read them.
+func pageWriters(t *testing.T, s *stage) {
+	const page, writers, rounds = 4096, 6, 60
+	s.together(writers, func(i int) {
+		fd, err := unix.Open("/pages", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+		must(err)
+		b, got := bytes.Repeat([]byte{byte('a' + i)}, page), make([]byte, page)
+		for j := range rounds {
+			off := int64(j%5) * page
+			if i == 0 {
+				n, err := unix.Pread(fd, got, off)
+				if must(err); n > 0 && !bytes.Equal(got[:n], bytes.Repeat(got[:1], n)) {
+					t.Errorf("a reader saw a mix: %.20q...%.20q", got, got[page-20:])
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				inodes[st.Ino]++
-				if err == nil {
-					winners++
+				continue
+			}
+			if n, err := unix.Pwrite(fd, b, off); n != page || err != nil {
+				t.Errorf("%d %v", n, err)
+			}
+		}
+		must(unix.Close(fd))
+	})
+	got := s.ring.Host(0).Read("/pages")
+	for p := range len(got) / page {
+		if one := got[p*page : (p+1)*page]; strings.Count(one, one[:1]) != page {
+			t.Errorf("page %d is a mix", p)
+		}
+	}
+}
+
+// movers has a name moved between two directories while they are listed.
+func movers(t *testing.T, s *stage) {
+	one := s.onMount(0, 0)
+	one.do(func() {
+		must(unix.Mkdir("/p", 0o755))
+		must(unix.Mkdir("/q", 0o755))
+		must(unix.Mknod("/p/f", unix.S_IFREG|0o644, 0))
+	})
+	s.together(4, func(i int) {
+		for range 100 {
+			if i < 2 {
+				for _, m := range [][2]string{{"/p/f", "/q/f"}, {"/q/f", "/p/f"}} {
+					if err := unix.Rename(m[0], m[1]); err != nil && err != unix.ENOENT {
+						t.Error(err)
+					}
 				}
-			})
-			if len(inodes) != 1 || winners != 1 {
-				t.Errorf("round %d: inodes %v, %d winners", round, inodes, winners)
+				continue
+			}
+			for _, d := range []string{"/p", "/q"} {
+				if l, err := list(d); err != nil || len(l) > 3 {
+					t.Errorf("%v %v", l, err)
+				}
 			}
 		}
 	})
-	t.Run("writes of one page are not mixed", func(t *testing.T) {
-		const page, writers, rounds = 4096, 6, 60
-		s.together(writers, func(i int) {
-			fd, err := unix.Open("/pages", unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
-			must(err)
-			b, got := bytes.Repeat([]byte{byte('a' + i)}, page), make([]byte, page)
-			for j := range rounds {
-				off := int64(j%5) * page
-				if i == 0 {
-					n, err := unix.Pread(fd, got, off)
-					if must(err); n > 0 && !bytes.Equal(got[:n], bytes.Repeat(got[:1], n)) {
-						t.Errorf("a reader saw a mix: %.20q...%.20q", got, got[page-20:])
-					}
-					continue
-				}
-				if n, err := unix.Pwrite(fd, b, off); n != page || err != nil {
-					t.Errorf("%d %v", n, err)
-				}
-			}
-			must(unix.Close(fd))
-		})
-		got := s.ring.Host(0).Read("/pages")
-		for p := range len(got) / page {
-			if one := got[p*page : (p+1)*page]; strings.Count(one, one[:1]) != page {
-				t.Errorf("page %d is a mix", p)
-			}
-		}
-	})
-	t.Run("a name moves between directories while it is looked for", func(t *testing.T) {
-		one.do(func() {
-			must(unix.Mkdir("/p", 0o755))
-			must(unix.Mkdir("/q", 0o755))
-			must(unix.Mknod("/p/f", unix.S_IFREG|0o644, 0))
-		})
-		s.together(4, func(i int) {
-			for range 100 {
-				if i < 2 {
-					for _, m := range [][2]string{{"/p/f", "/q/f"}, {"/q/f", "/p/f"}} {
-						if err := unix.Rename(m[0], m[1]); err != nil && err != unix.ENOENT {
-							t.Error(err)
-						}
-					}
-					continue
-				}
-				for _, d := range []string{"/p", "/q"} {
-					if l, err := list(d); err != nil || len(l) > 3 {
-						t.Errorf("%v %v", l, err)
-					}
-				}
-			}
-		})
-		if a, b := len(mustList(one, "/p")), len(mustList(one, "/q")); a+b != 5 {
-			t.Errorf("%d and %d names in the end", a, b)
-		}
-	})
+	if a, b := len(mustList(one, "/p")), len(mustList(one, "/q")); a+b != 5 {
+		t.Errorf("%d and %d names in the end", a, b)
+	}
 }
 
 func mustList(a *actor, path string) (names []string) {
