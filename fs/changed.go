@@ -98,10 +98,11 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 func (n *node) changed(index signet.Index, own bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if own {
-		n.land(index)
-	} else {
+	switch {
+	case !own:
 		n.foreign = index
+	case n.flight != nil && index > n.flight.after:
+		n.land(index) // else it is the Write before, of which the feed tells only now
 	}
 }
 

@@ -35,6 +35,11 @@ type node struct {
 func (n *node) overlay(at *signet.Attr, index signet.Index) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.overlayLocked(at, index)
+}
+
+// overlayLocked is overlay for who holds n.mu.
+func (n *node) overlayLocked(at *signet.Attr, index signet.Index) bool {
 	if n.published > index {
 		return false
 	}

@@ -36,16 +36,18 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 	if err := f.reserve(ctx, h, int64(len(data)), fromCache); err != nil {
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
 	}
-	to := uint64(off)
-	if flags&WriteAppend != 0 && !fromCache {
-		if to, err = f.endOf(h.node); err != nil {
-			f.memory.add(-int64(len(data)))
-			return 0, signet.Wrap("write", inodeText(h.node.ino), err)
-		}
-	}
 	n := h.node
 	kill := flags&WriteKillPriv != 0 || r.UID != 0 && !fromCache
-	n.mu.Lock()
+	to, err := uint64(off), error(nil)
+	if flags&WriteAppend != 0 && !fromCache {
+		to, err = f.lockAtEnd(n)
+	} else {
+		n.mu.Lock()
+	}
+	if err != nil {
+		f.memory.add(-int64(len(data)))
+		return 0, signet.Wrap("write", inodeText(n.ino), err)
+	}
 	grew := n.over.write(to, data)
 	n.mtime = f.now()
 	n.killPriv = n.killPriv || kill
@@ -90,8 +92,9 @@ func (f *FS) reserve(ctx context.Context, h *handle, size int64, now bool) error
 	}
 }
 
-// endOf returns the size of a file as this host knows it.
-func (f *FS) endOf(n *node) (uint64, error) {
+// lockAtEnd locks n.mu and returns the size of the file as this host knows it, which
+// stays until n.mu is unlocked: the kernel may send several writes at once.
+func (f *FS) lockAtEnd(n *node) (uint64, error) {
 	for {
 		v := f.names.View()
 		at, err := v.Attr(n.ino)
@@ -100,9 +103,11 @@ func (f *FS) endOf(n *node) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if n.overlay(&at, index) {
+		n.mu.Lock()
+		if n.overlayLocked(&at, index) {
 			return at.Size, nil
 		}
+		n.mu.Unlock()
 	}
 }
 

@@ -100,6 +100,7 @@ func (x *side) holes(c *call, o *outcome) {
 	if fd < 0 || unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return
 	}
+	x.syncMaps()
 	now, err := unix.Seek(fd, 0, unix.SEEK_CUR)
 	if err != nil {
 		o.err(err)

@@ -264,6 +264,17 @@ var mappedCases = []testCase{
 		s.say("%q %q", m[:20], m[100:120])
 		s.did("munmap", unix.Munmap(m))
 	}},
+	{name: "SEEK_DATA before a store is written back", differs: "lseek(2) asks a FUSE filesystem for data and holes without writing back what was stored through a mapping first", run: func(s *scene) {
+		fd := s.open("f", unix.O_CREAT|unix.O_RDWR, 0o644)
+		must(unix.Ftruncate(fd, 1<<20))
+		m, err := unix.Mmap(fd, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		must(err)
+		defer unix.Munmap(m)
+		copy(m[65536:], patterned(65536))
+		s.segments(fd)
+		s.did("msync", unix.Msync(m, unix.MS_SYNC))
+		s.segments(fd)
+	}},
 	{name: "rights", run: func(s *scene) {
 		s.file("f", patterned(4096))
 		for _, access := range []int{unix.O_RDONLY, unix.O_WRONLY, unix.O_RDWR, unix.O_RDWR | unix.O_APPEND, unix.O_RDWR | unix.O_DIRECT} {

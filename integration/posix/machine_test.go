@@ -220,3 +220,14 @@ func (m *machine) step() {
 		m.contents(c.String())
 	}
 }
+
+// syncMaps has what was written through mappings reach the files: until then SEEK_DATA
+// and SEEK_HOLE do not know of it, because the kernel asks a FUSE filesystem without
+// telling it of its dirty pages.
+func (x *side) syncMaps() {
+	for i := range x.maps {
+		if x.maps[i].shared {
+			unix.Msync(x.maps[i].mem, unix.MS_SYNC)
+		}
+	}
+}

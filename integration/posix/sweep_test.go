@@ -231,6 +231,7 @@ func (m *machine) contents(after string) {
 	var all [2][]string
 	for i, x := range m.pair {
 		x.root[m.host].do(func() {
+			x.syncMaps()
 			for _, s := range look(x) {
 				if uint32(s.st.Mode)&unix.S_IFMT == unix.S_IFREG && !strings.HasPrefix(s.where, "fd ") {
 					fd, err := unix.Open(s.where, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
