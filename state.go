@@ -69,7 +69,7 @@ const (
 // Change is one item of the change feed: what hosts must forget.
 type Change struct {
 	Ino     Ino
-	What    uint8
+	What    uint8  // 0: only to whom Ino is delegated
 	Name    []byte // sealed, for AddedName and RemovedName
 	Off     uint64 // for ChangedData; for ChangedLock the request, Lock.Wait
 	Len     uint64 // for ChangedData; MaxUint64: to the end

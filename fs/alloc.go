@@ -27,8 +27,7 @@ func (f *FS) Fallocate(r *Request, id Handle, off, n uint64, mode uint32) error 
 	}
 	w := &signet.Write{Ino: ino, ClearSUID: r.UID != 0}
 	switch mode {
-	case FallocKeepSize:
-		return nil
+	case FallocKeepSize: // changes only the times
 	case 0:
 		w.Size = off + n
 	case FallocPunchHole | FallocKeepSize, FallocZeroRange | FallocKeepSize:
@@ -47,6 +46,11 @@ func (f *FS) Fallocate(r *Request, id Handle, off, n uint64, mode uint32) error 
 	defer h.node.flushing.give()
 	if err := f.publishLocked(ctx, h.node); err != nil {
 		return err
+	}
+	if w.ClearSUID {
+		if err := f.killCapabilities(ctx, ino); err != nil {
+			return err
+		}
 	}
 	w.Mtime = f.now()
 	_, err = f.commitAsked(ctx, w)

@@ -81,8 +81,11 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		if c.What == signet.ChangedLock {
+		switch c.What {
+		case signet.ChangedLock:
 			f.lockChanged(c, b.Index)
+			continue
+		case 0:
 			continue
 		}
 		d.attrs[c.Ino] = struct{}{}
@@ -121,10 +124,11 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 func (n *node) changed(index signet.Index, own bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if own {
-		n.land(index)
-	} else {
+	switch {
+	case !own:
 		n.foreign = index
+	case n.flight != nil && index > n.flight.after:
+		n.land(index) // else it is the Write before, of which the feed tells only now
 	}
 }
 

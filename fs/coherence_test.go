@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -206,10 +207,10 @@ func TestChangedBeforeTheKernelHasIt(t *testing.T) {
 // once returns a hook that calls fn at the first time a step is reached, and a channel
 // that is closed then.
 func once(at fstest.Step, fn func()) func(fstest.Step) {
-	var o sync.Once
+	var done atomic.Bool // not a sync.Once: fn may reach the step itself
 	return func(s fstest.Step) {
-		if s == at {
-			o.Do(fn)
+		if s == at && done.CompareAndSwap(false, true) {
+			fn()
 		}
 	}
 }

@@ -47,6 +47,11 @@ func (f *FS) CopyFileRange(r *Request, in Handle, inOff uint64, out Handle, outO
 	if err := f.publishLocked(ctx, dst.node); err != nil {
 		return 0, err
 	}
+	if r.UID != 0 {
+		if err := f.killCapabilities(ctx, ino); err != nil {
+			return 0, err
+		}
+	}
 	c := copying{from: src.node.ino, to: ino, inOff: inOff, outOff: outOff, kill: r.UID != 0, flags: src.flags}
 	done, err := f.share(ctx, c, n)
 	return done, signet.Wrap("copy range to", inodeText(ino), err)

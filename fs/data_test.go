@@ -306,9 +306,9 @@ func TestAppend(t *testing.T) {
 	a.close(h)
 	ha, hb := a.open(ino, syscall.O_WRONLY|syscall.O_APPEND), b.open(ino, syscall.O_WRONLY|syscall.O_APPEND)
 	for i := range 10 { // the kernel's idea of the end is wrong each time
-		a.write(ha, 0, fmt.Sprint("a", i, "\n"))
+		a.appends(ha, 0, fmt.Sprint("a", i, "\n"))
 		a.fsync(ha)
-		b.write(hb, 0, fmt.Sprint("b", i, "\n"))
+		b.appends(hb, 0, fmt.Sprint("b", i, "\n"))
 		b.fsync(hb)
 	}
 	r := b.open(ino, syscall.O_RDONLY)

@@ -34,7 +34,7 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 		return err
 	}
 	for most, stale := everything, 0; ; { //              durable; now name it all: Names
-		w := n.fly(jobs, most)
+		w := n.fly(jobs, most, f.index())
 		if w == nil {
 			f.clean(n)
 			return nil
@@ -147,15 +147,23 @@ type flight struct {
 	jobs    map[*job]bool // whose
 	taken   []piece       // out of the overlay, since the change feed brought the Write
 	gone    bool          // the file was given up meanwhile
+	after   signet.Index  // it is applied after this
+}
+
+// index returns up to where the log is applied here.
+func (f *FS) index() signet.Index {
+	v := f.names.View()
+	defer v.Close()
+	return v.Index()
 }
 
 // fly builds the command that names the pieces of the given jobs, at most a portion,
 // and notes that it is under way. It returns nil if there are none.
-func (n *node) fly(jobs map[*job]bool, most portion) *signet.Write {
+func (n *node) fly(jobs map[*job]bool, most portion, after signet.Index) *signet.Write {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv, Owned: n.right.session != 0, Asked: n.right.asked}
-	fl := &flight{jobs: map[*job]bool{}}
+	fl := &flight{jobs: map[*job]bool{}, after: after}
 	for i := 0; i < len(n.over.pieces) && most.bytes > 0; i++ {
 		p := &n.over.pieces[i]
 		if !jobs[p.job] || !p.job.durable {

@@ -17,7 +17,7 @@ func TestLandedTooEarly(t *testing.T) {
 	j := n.jobs()[0]
 	j.durable, j.sealed = true, []byte("sealed")
 	jobs := map[*job]bool{j: true}
-	if w := n.fly(jobs, portion{10, 4}); w == nil || len(w.Extents) != 1 || w.Size != 4 {
+	if w := n.fly(jobs, portion{10, 4}, 0); w == nil || len(w.Extents) != 1 || w.Size != 4 {
 		t.Fatalf("%+v", w)
 	}
 	n.changed(50, true)
@@ -33,11 +33,31 @@ func TestLandedTooEarly(t *testing.T) {
 		t.Errorf("%q, missing %v", got, rest)
 	}
 	// It is named again, and this time it is there. What came later stays dirty.
-	if w := n.fly(jobs, portion{10, 100}); w == nil || len(w.Extents) != 3 {
+	if w := n.fly(jobs, portion{10, 100}, 0); w == nil || len(w.Extents) != 3 {
 		t.Fatalf("%+v", w)
 	}
 	n.landed(signet.Result{Index: 60}, nil, nil)
 	if n.over.bytes() != 1 || n.published != 60 || len(n.unpaid) != 0 {
 		t.Errorf("%d bytes, published %d, unpaid %d", n.over.bytes(), n.published, len(n.unpaid))
+	}
+}
+
+// The change feed may tell of a Write when the next one of the same file is under way
+// already. That one is not applied yet: its bytes must stay.
+func TestALateChangeLandsNotTheNextWrite(t *testing.T) {
+	n := &node{ino: 7}
+	n.over.write(0, []byte("12345"))
+	j := &job{inline: true, durable: true}
+	n.over.pieces[0].job = j
+	if w := n.fly(map[*job]bool{j: true}, everything, 100); w == nil {
+		t.Fatal("nothing flies")
+	}
+	n.changed(100, true)
+	if n.over.empty() || n.published != 0 {
+		t.Error("it landed with the change before it")
+	}
+	n.changed(101, true)
+	if !n.over.empty() || n.published != 101 {
+		t.Error("it did not land")
 	}
 }

@@ -27,7 +27,7 @@ func (f *FS) writeAsGuest(ctx context.Context, w *writing) (done bool, err error
 	if err != nil || other == 0 {
 		return false, err
 	}
-	if w.h.appends() {
+	if w.append {
 		return true, f.appendLocked(ctx, w)
 	}
 	n.mu.Lock()

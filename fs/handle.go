@@ -34,9 +34,6 @@ func (h *handle) writes() bool {
 	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_RDONLY
 }
 
-// appends says whether the file's end is where the handle writes.
-func (h *handle) appends() bool { return h.flags&syscall.O_APPEND != 0 }
-
 func (h *handle) reads() bool {
 	return h.dir == nil && h.flags&syscall.O_ACCMODE != syscall.O_WRONLY
 }

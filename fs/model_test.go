@@ -115,7 +115,7 @@ func TestModel(t *testing.T) {
 					return
 				}
 				data := bytes.Repeat([]byte{rapid.Byte().Draw(rt, "byte")}, n)
-				h.user.write(h.add, 0, string(data))
+				h.user.appends(h.add, 0, string(data))
 				m.write(m.size, data)
 			},
 			"fsync": func(rt *rapid.T) {

@@ -37,6 +37,11 @@ type node struct {
 func (n *node) overlay(at *signet.Attr, index signet.Index) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.overlayLocked(at, index)
+}
+
+// overlayLocked is overlay for who holds n.mu.
+func (n *node) overlayLocked(at *signet.Attr, index signet.Index) bool {
 	if n.published > index {
 		return false
 	}
@@ -44,8 +49,11 @@ func (n *node) overlay(at *signet.Attr, index signet.Index) bool {
 		return true
 	}
 	at.Size = max(at.Size, n.over.end())
-	at.Bytes += n.over.bytes() // or so: what it replaces is not known here
-	at.Mtime, at.Ctime = n.mtime, n.mtime
+	at.Bytes = min(at.Bytes+n.over.bytes(), at.Size) // or so: what it replaces is not known here
+	at.Mtime = n.mtime
+	if at.Ctime.Before(n.mtime) { // else it was renamed or the like since
+		at.Ctime = n.mtime
+	}
 	if n.killPriv {
 		at.Mode = withoutPriv(at.Mode)
 	}

@@ -27,11 +27,7 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 	if writes := flags&syscall.O_ACCMODE != syscall.O_RDONLY; writes {
 		direct, err = f.openToWrite(ctx, r, n, flags)
 	} else {
-		// Whoever writes it may be done with it; else its pages are not for us to keep.
-		var other signet.SessionID
-		other, err = f.ask(ctx, ino, signet.RecallOpen)
-		direct = other != 0
-		err = f.cutOff(ctx, err)
+		direct, err = f.openToRead(ctx, r, ino, flags)
 	}
 	if err != nil {
 		f.nodes.put(n, true)
@@ -42,6 +38,19 @@ func (f *FS) open(ctx context.Context, r *Request, ino signet.Ino, flags uint32)
 		n.opened(h)
 	}
 	return h, OpenFlags{KeepCache: f.kept.open(ino), DirectIO: direct}, nil
+}
+
+// openToRead truncates the file if that is wanted: by who may write it, so the kernel has
+// decided. It says whether the handle has to be direct: whoever writes the file may be done
+// with it, else its pages are not for us to keep.
+func (f *FS) openToRead(ctx context.Context, r *Request, ino signet.Ino, flags uint32) (direct bool, err error) {
+	if flags&syscall.O_TRUNC != 0 {
+		if _, err := f.setAttr(ctx, r, ino, AttrChange{Set: signet.SetSize, KillPriv: r.KillPriv}); err != nil {
+			return false, err
+		}
+	}
+	other, err := f.ask(ctx, ino, signet.RecallOpen)
+	return other != 0, f.cutOff(ctx, err)
 }
 
 // openToWrite makes this host the owner of the file, if no other is, and truncates it if

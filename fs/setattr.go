@@ -24,18 +24,15 @@ type AttrChange struct {
 	own bool // make this host the file's owner too
 }
 
+// chown says whether the change is one of owner or group.
+func (c *AttrChange) chown() bool { return c.Set == 0 || c.Set&(signet.SetUID|signet.SetGID) != 0 }
+
 // SetAttr changes attributes: chmod, chown, utimens, truncate. Whether the caller may
-// has been decided by the kernel.
+// has been decided by the kernel. To set nothing is what the kernel makes of a chown(2)
+// that leaves user and group as they are: it does all else that chown does.
 func (f *FS) SetAttr(r *Request, ino signet.Ino, c AttrChange) (signet.Attr, time.Duration, error) {
 	ctx, cancel := f.begin(r)
 	defer cancel()
-	if c.Set == 0 && !c.KillPriv {
-		at, _, err := f.getAttr(ctx, r, ino)
-		if err != nil {
-			return signet.Attr{}, 0, signet.Wrap("stat", inodeText(ino), err)
-		}
-		return *at, 0, nil // see made
-	}
 	res, err := f.setAttr(ctx, r, ino, c)
 	if err != nil {
 		return signet.Attr{}, 0, err
@@ -71,8 +68,11 @@ func (f *FS) setAttrLocked(ctx context.Context, r *Request, n *node, c AttrChang
 	if err := f.squash.chown(&c); err != nil {
 		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
 	}
-	cmd := f.command(r, ino, c)
-	if c.Set&(signet.SetUID|signet.SetGID) != 0 || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
+	cmd, err := f.command(r, ino, c)
+	if err != nil {
+		return signet.Result{}, signet.Wrap("set attributes", inodeText(ino), err)
+	}
+	if c.chown() || c.KillPriv || c.Set&signet.SetSize != 0 && r.UID != 0 {
 		if err := f.killCapabilities(ctx, ino); err != nil {
 			return signet.Result{}, err
 		}
@@ -139,11 +139,15 @@ func (f *FS) chmodACL(c *signet.SetAttr) error {
 }
 
 // command translates a change.
-func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) *signet.SetAttr {
+func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) (*signet.SetAttr, error) {
 	now := f.now()
 	cmd := &signet.SetAttr{
 		Ino: ino, Set: c.Set, Mode: c.Mode & permBits, UID: c.UID, GID: c.GID, Size: c.Size,
 		Atime: c.Atime, Mtime: c.Mtime, Ctime: c.Ctime, Own: c.own, Time: now,
+	}
+	if c.Set&signet.SetSize != 0 && c.Set&signet.SetMtime == 0 {
+		cmd.Set |= signet.SetMtime // a size that stays is a change too, as on ext4
+		cmd.Mtime = now
 	}
 	if c.AtimeNow {
 		cmd.Atime = now
@@ -151,12 +155,22 @@ func (f *FS) command(r *Request, ino signet.Ino, c AttrChange) *signet.SetAttr {
 	if c.MtimeNow {
 		cmd.Mtime = now
 	}
-	chown := c.Set&(signet.SetUID|signet.SetGID) != 0
 	truncated := c.Set&signet.SetSize != 0 && r.UID != 0
-	if c.Set&signet.SetMode == 0 && (chown || truncated || c.KillPriv) {
-		cmd.Set |= signet.SetPlain
+	if c.Set&signet.SetMode != 0 || !c.chown() && !truncated && !c.KillPriv {
+		return cmd, nil
 	}
-	return cmd
+	if c.Set == 0 && r.UID != 0 {
+		// The kernel says the same before the fallocate(2) of one who may write, which
+		// clears them by itself, and for a stranger's chown(2), which must not.
+		v := f.names.View()
+		at, err := v.Attr(ino)
+		v.Close()
+		if err != nil || r.UID != at.UID {
+			return cmd, err
+		}
+	}
+	cmd.Set |= signet.SetPlain
+	return cmd, nil
 }
 
 // cut takes a range out of what is not published, after the log has taken it out of

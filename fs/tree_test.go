@@ -103,8 +103,18 @@ func (u *user) find(parent signet.Ino, name string) (at signet.Attr) {
 
 func (u *user) write(h fs.Handle, off int64, data string) {
 	u.t.Helper()
+	u.writes(h, off, data, 0)
+}
+
+func (u *user) appends(h fs.Handle, off int64, data string) {
+	u.t.Helper()
+	u.writes(h, off, data, fs.WriteAppend)
+}
+
+func (u *user) writes(h fs.Handle, off int64, data string, flags uint32) {
+	u.t.Helper()
 	u.must(func(r *fs.Request) error {
-		n, err := u.Write(r, h, off, []byte(data), 0)
+		n, err := u.Write(r, h, off, []byte(data), flags)
 		if err == nil && n != len(data) {
 			err = fmt.Errorf("short write of %d", n)
 		}

@@ -10,6 +10,7 @@ import (
 const (
 	WriteFromCache = 1 << iota // the kernel writes back pages of a mapping: it must not wait for memory
 	WriteKillPriv              // the kernel asks to clear set-uid and set-gid
+	WriteAppend                // to the end of the file. Not of the handle: fcntl(2) changes it
 )
 
 // Write takes data, which it does not keep, and returns how much of it: all, or none
@@ -17,7 +18,7 @@ const (
 // later comes out of the next Write, Fsync or Flush of each handle of the file. Through a
 // cached handle it may wait for memory, so for puts, but never for a release: the kernel
 // holds pages locked meanwhile, and the change feed may have to wait for those (reads.go,
-// delegation.go). With O_APPEND the data goes to the end of the file, whatever off is.
+// delegation.go). With WriteAppend the data goes to the end of the file, whatever off is.
 func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) (int, error) {
 	h, err := f.handles.file(id, true)
 	if err != nil {
@@ -32,6 +33,7 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
 	}
 	w := writing{h: h, off: uint64(off), data: data, fromCache: flags&WriteFromCache != 0, now: f.now()}
+	w.append = flags&WriteAppend != 0 && !w.fromCache
 	w.kill = flags&WriteKillPriv != 0 || r.UID != 0 && !w.fromCache
 	if err := f.reserve(ctx, h, int64(len(data)), w.fromCache); err != nil {
 		return 0, signet.Wrap("write", inodeText(h.node.ino), err)
@@ -48,7 +50,8 @@ func (f *FS) Write(r *Request, id Handle, off int64, data []byte, flags uint32) 
 // writing is one write under way.
 type writing struct {
 	h         *handle
-	off       uint64 // where it goes; with O_APPEND: where it went
+	off       uint64 // where it goes; with append: where it went
+	append    bool
 	data      []byte
 	fromCache bool
 	kill      bool // clear set-uid, set-gid and capabilities
@@ -58,26 +61,22 @@ type writing struct {
 
 // write carries a write out as the host's right to the file allows.
 func (f *FS) write(ctx context.Context, w *writing) error {
-	n := w.h.node
 	for {
-		if w.h.appends() && !w.fromCache {
-			end, err := f.endOf(n)
-			if err != nil {
-				return err
-			}
-			w.off = end
+		way, err := f.lay(w)
+		if err != nil {
+			return err
 		}
-		switch f.lay(w) {
+		switch way {
 		case wayBuffer:
 			f.buffered(w)
 			return nil
 		case wayThrough:
-			f.soil(n)
+			f.soil(w.h.node)
 			return f.writeThrough(ctx, w.h)
 		case wayAppend:
 			return f.append(ctx, w)
 		case wayNone:
-			return signet.Errorf(signet.Ended, "write back pages of", inodeText(n.ino), "another host writes the file, and whole pages would undo that")
+			return signet.Errorf(signet.Ended, "write back pages of", inodeText(w.h.node.ino), "another host writes the file, and whole pages would undo that")
 		}
 		if done, err := f.writeAsGuest(ctx, w); done || err != nil {
 			return err
@@ -98,9 +97,17 @@ const (
 
 // lay puts the data into the overlay if the file is this host's, and says what else has
 // to be done.
-func (f *FS) lay(w *writing) way {
+func (f *FS) lay(w *writing) (way, error) {
 	n, session := w.h.node, f.names.Session()
-	n.mu.Lock()
+	if w.append {
+		end, err := f.lockAtEnd(n)
+		if err != nil {
+			return wayNone, err
+		}
+		w.off = end
+	} else {
+		n.mu.Lock()
+	}
 	defer n.mu.Unlock()
 	way := f.wayOf(w, session)
 	if w.h.closing {
@@ -111,7 +118,7 @@ func (f *FS) lay(w *writing) way {
 		n.lay(w)
 		n.known.pages = n.known.pages || !w.h.direct
 	}
-	return way
+	return way, nil
 }
 
 // wayOf decides about a write. n.mu is held.
@@ -122,7 +129,7 @@ func (f *FS) wayOf(w *writing, session signet.SessionID) way {
 		return wayGuest
 	case crowded && w.fromCache:
 		return wayNone
-	case crowded && w.h.appends() && !w.fromCache:
+	case crowded && w.append:
 		return wayAppend
 	case n.right.watched && !w.fromCache && (w.h.direct || !crowded):
 		return wayThrough
@@ -202,8 +209,9 @@ func (f *FS) reserve(ctx context.Context, h *handle, size int64, now bool) error
 	}
 }
 
-// endOf returns the size of a file as this host knows it.
-func (f *FS) endOf(n *node) (uint64, error) {
+// lockAtEnd locks n.mu and returns the size of the file as this host knows it, which
+// stays until n.mu is unlocked: the kernel may send several writes at once.
+func (f *FS) lockAtEnd(n *node) (uint64, error) {
 	for {
 		v := f.names.View()
 		at, err := v.Attr(n.ino)
@@ -212,9 +220,11 @@ func (f *FS) endOf(n *node) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if n.overlay(&at, index) {
+		n.mu.Lock()
+		if n.overlayLocked(&at, index) {
 			return at.Size, nil
 		}
+		n.mu.Unlock()
 	}
 }
 

@@ -60,7 +60,9 @@ func (t *tx) undelegate(ino signet.Ino, session signet.SessionID) bool {
 		return false
 	}
 	in.Owner = 0
-	t.changed(ino, signet.ChangedAttr)
+	// Nothing that programs see: a kernel that is asking for the attributes must not be made to
+	// forget what it will get.
+	t.changed(ino, 0)
 	t.putInode(&in)
 	return true
 }

@@ -44,7 +44,10 @@ func (t *tx) write(c *signet.Write) signet.Result {
 	if size > in.Size {
 		in.Size = size
 	}
-	in.Mtime, in.Ctime = c.Mtime, c.Mtime
+	in.Mtime = c.Mtime
+	if in.Ctime.Before(c.Mtime) { // else it was written before it was renamed, or the like, and is published after
+		in.Ctime = c.Mtime
+	}
 	if c.ClearSUID {
 		in.Mode = plainMode(in.Mode)
 	}

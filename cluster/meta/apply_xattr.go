@@ -1,6 +1,10 @@
 package meta
 
-import "github.com/signetfs/signet"
+import (
+	"bytes"
+
+	"github.com/signetfs/signet"
+)
 
 // Limits of extended attributes as they arrive, sealed. The names of an inode's
 // attributes must fit the 64 KiB that listxattr(2) can return.
@@ -30,7 +34,7 @@ func (t *tx) setXattr(c *signet.SetXattr) signet.Result {
 		return refuse(k)
 	}
 	key := xattrKey(t.group, c.Ino, c.Name)
-	_, ok := read(t, key, codeBlob)
+	old, ok := read(t, key, codeBlob)
 	switch {
 	case ok && c.Flags&xattrCreate != 0:
 		return signet.Result{Err: signet.Exists, Attr: in.Attr}
@@ -38,6 +42,9 @@ func (t *tx) setXattr(c *signet.SetXattr) signet.Result {
 		return refuse(signet.NoAttr)
 	case !ok && in.XattrNames+uint32(len(c.Name))+1 > maxXattrNames:
 		return refuse(signet.NoSpace)
+	}
+	if ok && bytes.Equal(old.Data, c.Value) {
+		return signet.Result{Attr: in.Attr} // sealing is deterministic: it is the same value, and no change
 	}
 	if !ok {
 		in.Xattrs++

@@ -161,6 +161,26 @@ func TestPunch(t *testing.T) {
 	}
 }
 
+// What was written before a rename or the like and is published after it has the earlier
+// time: the later change still shows.
+func TestWriteDoesNotSetCtimeBack(t *testing.T) {
+	w := made(t)
+	w.file(1, "f", 2)
+	early := w.time()
+	w.now += 10
+	res := w.ok(&signet.SetXattr{Ino: 2, Name: []byte("n"), Value: []byte("v"), Time: w.time()})
+	w.ok(&signet.Write{Ino: 2, Mtime: early})
+	if a := w.attr(2); a.Mtime != early || a.Ctime != res.Attr.Ctime {
+		t.Errorf("%+v", a)
+	}
+	at := w.attr(2).Ctime
+	w.now += 10
+	w.ok(&signet.SetXattr{Ino: 2, Name: []byte("n"), Value: []byte("v"), Time: w.time()})
+	if a := w.attr(2); a.Ctime != at {
+		t.Error("setting an attribute to what it is changed ctime")
+	}
+}
+
 func TestWriteRefused(t *testing.T) {
 	w := tree(t)
 	w.put(10, 1, 0, 1000)

@@ -71,7 +71,8 @@ func TestCrash(t *testing.T) {
 func TestFlushedByItself(t *testing.T) {
 	w := tree(t)
 	value := make([]byte, signet.MaxXattrValue)
-	for range 2 * writeBuffer / signet.MaxXattrValue {
+	for i := range 2 * writeBuffer / signet.MaxXattrValue {
+		value[i%len(value)]++ // to set it to what it is would change nothing
 		w.ok(&signet.SetXattr{Ino: 10, Name: []byte("n"), Value: value, Time: w.time()})
 	}
 	<-w.s.Flushed()

@@ -35,7 +35,7 @@ func (s *State) apply(by signet.SessionID, c signet.Command) (signet.Result, []s
 		res = a.delegate(c)
 	case *signet.HandBack:
 		for _, ino := range c.Inos {
-			a.undelegate(ino, by, signet.ChangedAttr)
+			a.undelegate(ino, by, 0)
 		}
 	case *signet.Revoke:
 		a.undelegate(c.Ino, c.Session, signet.ChangedAttr|signet.ChangedData)

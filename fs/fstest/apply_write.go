@@ -64,7 +64,10 @@ func (a *applying) write(c *signet.Write) signet.Result {
 	for _, r := range removed {
 		a.account(&in, r)
 	}
-	in.Mtime, in.Ctime = c.Mtime, c.Mtime
+	in.Mtime = c.Mtime
+	if in.Ctime.Before(c.Mtime) {
+		in.Ctime = c.Mtime
+	}
 	if c.ClearSUID {
 		in.Mode = plainMode(in.Mode)
 	}

@@ -59,12 +59,16 @@ func (r inPlace) Size() int                            { return len(r.b) }
 func (r inPlace) Done()                                {}
 
 func (f *raw) Write(_ <-chan struct{}, in *gofuse.WriteIn, data []byte) (uint32, gofuse.Status) {
-	n, err := f.fs.Write(f.req(&in.InHeader), fs.Handle(in.Fh), int64(in.Offset), data, writeFlags(in.WriteFlags))
+	n, err := f.fs.Write(f.req(&in.InHeader), fs.Handle(in.Fh), int64(in.Offset), data, writeFlags(in))
 	return uint32(n), f.done(&in.InHeader, err)
 }
 
-func writeFlags(k uint32) uint32 {
+func writeFlags(in *gofuse.WriteIn) uint32 {
 	var f uint32
+	k := in.WriteFlags
+	if in.Flags&syscall.O_APPEND != 0 {
+		f |= fs.WriteAppend
+	}
 	if k&gofuse.WRITE_CACHE != 0 {
 		f |= fs.WriteFromCache
 	}
