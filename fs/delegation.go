@@ -33,6 +33,9 @@ type right struct {
 	gone    chan struct{}    // closed when there are no writers any more; nil: nobody waits
 	cached  int              // handles whose pages the kernel caches
 	watched bool             // somebody elsewhere may have pages of it
+	watches int              // how often somebody has asked for pages
+	asking  int              // those who ask for pages now
+	since   time.Time        // when the newest did
 	crowded time.Time        // until when somebody elsewhere may be changing it
 	asked   signet.SessionID // the owner that was asked, by a guest
 }
@@ -103,12 +106,36 @@ func (f *FS) delegate(ctx context.Context, n *node) func() (signet.Result, error
 	}
 }
 
-// own notes that the file is delegated to a session of this host. All others have
-// forgotten its pages.
+// own notes that the file is delegated to a session of this host, 0: not any more. Who has
+// asked for it while it was on its way to us stays noted.
 func (n *node) own(s signet.SessionID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.right.session, n.right.watched, n.right.crowded, n.right.asked = s, false, time.Time{}, 0
+	n.right.session, n.right.asked = s, 0
+	if s == 0 {
+		n.right.watched, n.right.crowded = false, time.Time{}
+	}
+}
+
+// unwatch has the others forget their pages of a file that this host owns, so that it may
+// buffer again, unless somebody has asked for some just now.
+func (f *FS) unwatch(ctx context.Context, n *node) error {
+	if err := n.flushing.take(ctx); err != nil {
+		return err
+	}
+	defer n.flushing.give()
+	n.mu.Lock()
+	watches := n.right.watches
+	n.mu.Unlock()
+	if _, err := f.commit(ctx, n.ino, &signet.Delegate{Ino: n.ino}); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.right.watches == watches && n.right.asking == 0 {
+		n.right.watched = false
+	}
+	return nil
 }
 
 // asked notes the owner that was asked before a change of the file.
@@ -178,7 +205,7 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	if why == signet.RecallOpen || why == signet.RecallShare {
 		f.awaitClose(n)
 	}
-	f.prepare(n, why)
+	defer f.prepare(n, why)()
 	if why == signet.RecallAttr {
 		if at, ok, err := f.ownAttr(ctx, n); ok || err != nil {
 			return signet.Recalled{Held: true, Attr: at}, err
@@ -212,16 +239,25 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	return signet.Recalled{}, f.handBack(ctx, []*node{n})
 }
 
-// prepare has later writes to the file be made with regard to who asks.
-func (f *FS) prepare(n *node, why signet.Recall) {
+// prepare has later writes to the file be made with regard to who asks. The returned
+// function says that the answer is given.
+func (f *FS) prepare(n *node, why signet.Recall) (answered func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch why {
 	case signet.RecallPages:
-		n.right.watched = true
+		n.right.watched, n.right.since = true, f.clock.Now()
+		n.right.watches++
+		n.right.asking++
+		return func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.right.asking--
+		}
 	case signet.RecallWrite:
 		n.right.crowded = f.clock.Now().Add(crowdedFor)
 	}
+	return func() {}
 }
 
 // isWritten says whether the file is open for writing here.

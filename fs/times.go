@@ -39,6 +39,11 @@ const (
 	// on its way: no call lasts longer.
 	crowdedFor = callTimeout + 5*time.Second
 
+	// watchFor is for how long after another host has read pages of a file its owner goes on
+	// to publish each write before it returns. Then it has the pages forgotten, which costs a
+	// commit, and buffers again.
+	watchFor = time.Second
+
 	// reclaimPatience is how long a write waits for a file that was taken away from this
 	// host to be delegated to it again. The kernel may hold a page locked meanwhile, which
 	// the change feed may have to wait for.

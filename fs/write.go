@@ -73,6 +73,11 @@ func (f *FS) write(ctx context.Context, w *writing) error {
 		case wayThrough:
 			f.soil(w.h.node)
 			return f.writeThrough(ctx, w.h)
+		case wayUnwatch:
+			if err := f.unwatch(ctx, w.h.node); err != nil && signet.KindOf(err) != signet.Busy {
+				return err
+			}
+			continue // Busy: it was taken away, and the change feed is about to say so
 		case wayAppend:
 			return f.append(ctx, w)
 		case wayNone:
@@ -92,6 +97,7 @@ const (
 	wayThrough            // it is there, and has to be published before it returns
 	wayAppend             // Apply has to say where the file ends
 	wayGuest              // the file is not this host's
+	wayUnwatch            // it need not be published once the others have forgotten their pages
 	wayNone               // whole pages of a mapping, made after another host began to write the file
 )
 
@@ -131,10 +137,13 @@ func (f *FS) wayOf(w *writing, session signet.SessionID) way {
 		return wayNone
 	case crowded && w.append:
 		return wayAppend
-	case n.right.watched && !w.fromCache && (w.h.direct || !crowded):
+	case !n.right.watched || w.fromCache || crowded && !w.h.direct:
+		return wayBuffer
+	case !crowded && n.right.asking == 0 && f.clock.Now().Sub(n.right.since) > watchFor:
+		return wayUnwatch
+	default:
 		return wayThrough
 	}
-	return wayBuffer
 }
 
 // lay puts data into the overlay. n.mu is held.

@@ -275,9 +275,20 @@ var mappedCases = []testCase{
 		s.did("msync", unix.Msync(m, unix.MS_SYNC))
 		s.segments(fd)
 	}},
+	{name: "rights of a descriptor that appends", differs: "mmap(2) with MAP_SHARED of a descriptor opened with O_APPEND is ENODEV", run: func(s *scene) {
+		s.file("f", patterned(4096))
+		fd := s.open("f", unix.O_RDWR|unix.O_APPEND, 0)
+		for _, flags := range []int{unix.MAP_SHARED, unix.MAP_PRIVATE} {
+			m, err := unix.Mmap(fd, 0, 4096, unix.PROT_READ, flags)
+			if s.did(fmt.Sprint("mmap ", flags), err) {
+				unix.Munmap(m)
+			}
+		}
+		s.close(fd)
+	}},
 	{name: "rights", run: func(s *scene) {
 		s.file("f", patterned(4096))
-		for _, access := range []int{unix.O_RDONLY, unix.O_WRONLY, unix.O_RDWR, unix.O_RDWR | unix.O_APPEND, unix.O_RDWR | unix.O_DIRECT} {
+		for _, access := range []int{unix.O_RDONLY, unix.O_WRONLY, unix.O_RDWR, unix.O_RDWR | unix.O_DIRECT} {
 			fd := s.open("f", access, 0)
 			for _, prot := range []int{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_READ | unix.PROT_WRITE, unix.PROT_READ | unix.PROT_EXEC} {
 				for _, flags := range []int{unix.MAP_SHARED, unix.MAP_PRIVATE, unix.MAP_SHARED_VALIDATE} {
