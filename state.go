@@ -74,6 +74,7 @@ type Change struct {
 	Off     uint64 // for ChangedData; for ChangedLock the request, Lock.Wait
 	Len     uint64 // for ChangedData; MaxUint64: to the end
 	Session SessionID
+	Index   Index // of the entry that brought it: a batch may have several
 }
 
 // Batch is a step of the change feed: the changes of the commands that were applied

@@ -103,7 +103,7 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 			continue
 		}
 		if n := f.nodes.peek(c.Ino); n != nil {
-			n.changed(b.Index, own)
+			n.changed(b.Index, c.Index, own)
 			if !own && f.taken(n) {
 				f.discard(n, signet.Errorf(signet.Ended, "write", inodeText(n.ino), "the file was taken away from this host, which did not answer"))
 			}
@@ -121,14 +121,15 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 }
 
 // changed notes that a Write of this host, or of another, was applied.
-func (n *node) changed(index signet.Index, own bool) {
+// newest is the index of the batch, at that of the change itself.
+func (n *node) changed(newest, at signet.Index, own bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
 	case !own:
-		n.foreign = index
-	case n.flight != nil && index > n.flight.after:
-		n.land(index) // else it is the Write before, of which the feed tells only now
+		n.foreign = newest
+	case n.flight != nil && at > n.flight.after:
+		n.land(at) // else it is the Write before, of which the feed tells only now
 	}
 }
 
@@ -180,7 +181,7 @@ func (f *FS) Forget(ctx context.Context) error {
 		data[ino] = new(extent.Ranges)
 		data[ino].Add(0, math.MaxUint64)
 		if n := f.nodes.peek(ino); n != nil {
-			n.changed(index, false)
+			n.changed(index, index, false)
 		}
 		if at, err := v.Attr(ino); err == nil && at.Nlink == 0 {
 			f.nodes.orphaned(ino, true)

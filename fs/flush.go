@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs/extent"
@@ -24,8 +25,8 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 	if f.locks.lost(n.ino, f.names.Session) {
 		f.loseOld() // what was written under a lock that is gone is not published
 	}
-	jobs, tries := f.pack(n)  //                          cut and packed: fs/extent
-	for _, t := range tries { //                          sealed: crypto; put: Objects
+	pk := f.pack(n)              //                       cut and packed: fs/extent
+	for _, t := range pk.tries { //                       sealed: crypto; put: Objects
 		if err := t.wait(ctx); err != nil {
 			return err
 		}
@@ -34,19 +35,20 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 		return err
 	}
 	for most, stale := everything, 0; ; { //              durable; now name it all: Names
-		w := n.fly(jobs, most, f.index())
+		w, named := n.fly(pk, most, f.index())
 		if w == nil {
 			f.clean(n)
 			return nil
 		}
 		res, ticket, err := f.apply(ctx, n.ino, w)
-		named, freed := n.landed(res, ticket, err)
+		jobs, freed := n.landed(res, ticket, err)
 		f.memory.add(-freed)
 		if err == nil && res.Err != signet.OK {
 			err = res.Err
 		}
 		switch {
 		case err == nil:
+			pk.pieces = pk.pieces[named:]
 		case res.Err == signet.TooBig && most.halve(w): // too many small extents to replace at once
 		case res.Err == signet.Busy: // the file came to be another host's
 			other, err := f.ask(ctx, n.ino, signet.RecallWrite)
@@ -56,7 +58,7 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 			n.asked(other)
 		case res.Err == signet.Stale && stale < maxStale:
 			stale++
-			if err := f.reputAll(ctx, n, named); err != nil {
+			if err := f.reputAll(ctx, n, jobs); err != nil {
 				return f.unpublished(n, err)
 			}
 		default:
@@ -116,20 +118,30 @@ func (n *node) released(ctx context.Context) error {
 	return nil
 }
 
+// packed is what was dirty in a node at a moment, which is to be published whatever is
+// written over it meanwhile: who waits for the publication may have waited for just that.
+type packed struct {
+	pieces []piece // without their bytes, in order; those that are not named yet
+	tries  []*attempt
+	lives  int // node.lives at the time
+}
+
 // pack makes jobs of everything that is dirty and starts those that are not durable.
-func (f *FS) pack(n *node) (map[*job]bool, []*attempt) {
+func (f *FS) pack(n *node) *packed {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.freeze(true, signet.MaxInline)
-	jobs := map[*job]bool{}
-	var tries []*attempt
+	pk := &packed{lives: n.lives}
 	for _, j := range n.jobs() {
-		jobs[j] = true
 		if t := f.start(n, j); t != nil {
-			tries = append(tries, t)
+			pk.tries = append(pk.tries, t)
 		}
 	}
-	return jobs, tries
+	for _, p := range n.over.pieces {
+		p.data = nil
+		pk.pieces = append(pk.pieces, p)
+	}
+	return pk
 }
 
 func (t *attempt) wait(ctx context.Context) error {
@@ -157,22 +169,23 @@ func (f *FS) index() signet.Index {
 	return v.Index()
 }
 
-// fly builds the command that names the pieces of the given jobs, at most a portion,
-// and notes that it is under way. It returns nil if there are none.
-func (n *node) fly(jobs map[*job]bool, most portion, after signet.Index) *signet.Write {
+// fly builds the command that names the first of the pieces, at most a portion, says how
+// many they are, and notes that it is under way. It returns nil if there are none left, or
+// the file was given up.
+func (n *node) fly(pk *packed, most portion, after signet.Index) (w *signet.Write, named int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	w := &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv, Owned: n.right.session != 0, Asked: n.right.asked}
+	if n.lives != pk.lives {
+		return nil, 0
+	}
+	w = &signet.Write{Ino: n.ino, Mtime: n.mtime, ClearSUID: n.killPriv, Owned: n.right.session != 0, Asked: n.right.asked}
 	fl := &flight{jobs: map[*job]bool{}, after: after}
-	for i := 0; i < len(n.over.pieces) && most.bytes > 0; i++ {
-		p := &n.over.pieces[i]
-		if !jobs[p.job] || !p.job.durable {
-			continue
+	for ; named < len(pk.pieces) && most.bytes > 0; named++ {
+		if uint64(pk.pieces[named].size) > most.bytes {
+			pk.split(named, uint32(most.bytes))
+			n.over.splitAt(pk.pieces[named].end())
 		}
-		if uint64(p.size) > most.bytes {
-			n.over.split(i, uint32(most.bytes))
-			p = &n.over.pieces[i]
-		}
+		p := &pk.pieces[named]
 		if !add(w, p.extent(), most.extents) {
 			break
 		}
@@ -188,12 +201,20 @@ func (n *node) fly(jobs map[*job]bool, most portion, after signet.Index) *signet
 			}
 		}
 	}
-	if len(fl.jobs) == 0 {
-		return nil
+	if named == 0 {
+		return nil, 0
 	}
 	w.Size = fl.to
 	n.flight = fl
-	return w
+	return w, named
+}
+
+// split makes two pieces of the i-th, so that the first has size bytes.
+func (pk *packed) split(i int, size uint32) {
+	first, rest := pk.pieces[i], pk.pieces[i]
+	first.size = size
+	rest.off, rest.size, rest.at = rest.off+uint64(size), rest.size-size, rest.at+size
+	pk.pieces = slices.Replace(pk.pieces, i, i+1, first, rest)
 }
 
 // add appends an extent, or joins it to the last one. It returns false if there would
@@ -286,6 +307,7 @@ func (f *FS) discard(n *node, err error) {
 		}
 	}
 	n.over = overlay{}
+	n.lives++
 	if n.flight != nil {
 		n.flight.gone = true
 	}

@@ -27,6 +27,7 @@ type node struct {
 	flight    *flight       // guarded by mu; the Write under way, if any
 	ticket    signet.Ticket // guarded by mu; of the newest Write, until it is released
 	pin       signet.View   // guarded by mu; keeps objects without a name from being collected
+	lives     int           // guarded by mu; how often what was dirty was given up
 	right     right         // guarded by mu; to buffer what is written
 	known     known         // guarded by mu; to the kernel
 	fails     failures

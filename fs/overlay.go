@@ -204,6 +204,13 @@ func (o *overlay) splice(i, j int, with []piece) {
 	o.pieces = append(o.pieces[:i:i], append(with, tail...)...)
 }
 
+// splitAt has no frozen piece cross an offset.
+func (o *overlay) splitAt(off uint64) {
+	if i := o.first(off); i < len(o.pieces) && o.pieces[i].off < off && o.pieces[i].job != nil {
+		o.split(i, uint32(off-o.pieces[i].off))
+	}
+}
+
 // split makes two pieces of the first, frozen, so that the first has n bytes.
 func (o *overlay) split(i int, n uint32) {
 	p := o.pieces[i]

@@ -249,7 +249,7 @@ func refuse(k signet.Kind) signet.Result { return signet.Result{Err: k} }
 // change adds to the change feed.
 func (t *tx) change(c signet.Change) {
 	c.Name = append([]byte(nil), c.Name...)
-	c.Session = t.session
+	c.Session, c.Index = t.session, t.index
 	t.step.Batch.Changes = append(t.step.Batch.Changes, c)
 }
 

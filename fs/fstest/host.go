@@ -250,6 +250,9 @@ func (h *Host) Do(ctx context.Context, c signet.Command) (signet.Result, signet.
 
 // publish sends changes to all hosts. s.mu is held.
 func (s *State) publish(changes []signet.Change) {
+	for i := range changes {
+		changes[i].Index = s.index
+	}
 	for _, x := range s.hosts {
 		x.feed = append(x.feed, signet.Batch{Index: s.index, Changes: changes})
 	}
