@@ -178,7 +178,9 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	if why == signet.RecallOpen || why == signet.RecallShare {
 		f.awaitClose(n)
 	}
-	f.prepare(n, why)
+	if err := f.prepare(ctx, n, why); err != nil {
+		return signet.Recalled{}, err
+	}
 	if why == signet.RecallAttr {
 		if at, ok, err := f.ownAttr(ctx, n); ok || err != nil {
 			return signet.Recalled{Held: true, Attr: at}, err
@@ -203,7 +205,9 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 		return signet.Recalled{}, signet.Errorf(signet.Busy, "share", inodeText(ino), "a program has it mapped shared and writable")
 	}
 	if n.isWritten() && n.owned() {
-		return signet.Recalled{Held: true}, nil
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return signet.Recalled{Held: true, Passing: f.isCrowded(n)}, nil
 	}
 	owner, err := f.ownerOf(ino)
 	if err != nil || owner == 0 || f.foreign(owner) {
@@ -212,16 +216,41 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	return signet.Recalled{}, f.handBack(ctx, []*node{n})
 }
 
-// prepare has later writes to the file be made with regard to who asks.
-func (f *FS) prepare(n *node, why signet.Recall) {
+// prepare has later writes to the file be made with regard to who asks. Writes to a crowded
+// file are not published at once, so who watched it so far has to forget its pages first.
+func (f *FS) prepare(ctx context.Context, n *node, why signet.Recall) error {
+	n.mu.Lock()
+	watched := n.right.watched && n.right.session != 0 && !f.isCrowded(n)
+	n.right.watched = n.right.watched || why == signet.RecallPages
+	n.mu.Unlock()
+	if why != signet.RecallWrite {
+		return nil
+	}
+	if watched {
+		if err := f.unwatch(ctx, n); err != nil {
+			return err
+		}
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	switch why {
-	case signet.RecallPages:
-		n.right.watched = true
-	case signet.RecallWrite:
-		n.right.crowded = f.clock.Now().Add(crowdedFor)
+	n.right.crowded = f.clock.Now().Add(crowdedFor)
+	return nil
+}
+
+// unwatch makes all other hosts forget the pages of a file. It stays watched.
+func (f *FS) unwatch(ctx context.Context, n *node) error {
+	if err := n.flushing.take(ctx); err != nil {
+		return err
 	}
+	defer n.flushing.give()
+	if !n.isWritten() || !n.owned() {
+		return nil // it will be handed back
+	}
+	_, err := f.delegate(ctx, n)()
+	if signet.KindOf(err) == signet.Busy {
+		return nil // it is another host's by now
+	}
+	return err
 }
 
 // isWritten says whether the file is open for writing here.
@@ -272,18 +301,18 @@ func (f *FS) handBack(ctx context.Context, list []*node) error {
 	return nil
 }
 
-// taken is called when another host's change of the file was applied. It says whether the
-// file was taken away from this one, so that what is buffered is lost.
-func (f *FS) taken(n *node) bool {
+// loseTaken is called when another host's change of the file was applied. If the file was
+// taken away from this host, what is buffered is lost.
+func (f *FS) loseTaken(n *node) {
 	n.mu.Lock()
 	session := n.right.session
 	n.mu.Unlock()
 	if session == 0 {
-		return false
+		return
 	}
 	if owner, err := f.ownerOf(n.ino); err == nil && owner == session {
-		return false
+		return
 	}
 	n.own(0)
-	return true
+	f.discard(n, signet.Errorf(signet.Ended, "write", inodeText(n.ino), "the file was taken away from this host, which did not answer"))
 }
