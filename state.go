@@ -102,6 +102,7 @@ const (
 
 // Recalled is the owner's answer.
 type Recalled struct {
-	Held bool // the owner keeps the file
-	Attr Attr // only for RecallAttr, and only if Held
+	Held    bool // the owner keeps the file
+	Passing bool // it buffers through cached handles, for another host writes the file too: keep no pages
+	Attr    Attr // only for RecallAttr, and only if Held
 }

@@ -85,7 +85,7 @@ func (n *Node) hostOf(s signet.SessionID) (h signet.HostID, there bool, err erro
 	if signet.KindOf(err) == signet.NotFound {
 		return 0, false, nil
 	}
-	return row.Host, err == nil, err
+	return row.Host, err == nil && !row.Ended, err
 }
 
 // question is a question to a file's owner.

@@ -104,8 +104,8 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		}
 		if n := f.nodes.peek(c.Ino); n != nil {
 			n.changed(b.Index, c.Index, own)
-			if !own && f.taken(n) {
-				f.discard(n, signet.Errorf(signet.Ended, "write", inodeText(n.ino), "the file was taken away from this host, which did not answer"))
+			if !own {
+				f.loseTaken(n)
 			}
 		}
 		switch underWay, forGood := f.doubts.about(c.Ino); {
@@ -176,6 +176,9 @@ func (f *FS) Forget(ctx context.Context) error {
 	f.askAgain()
 	v := f.names.View()
 	index := v.Index()
+	for _, n := range f.nodes.all() {
+		f.loseTaken(n)
+	}
 	data := rangesOf{}
 	for _, ino := range f.nodes.open(func(*node) bool { return true }) {
 		data[ino] = new(extent.Ranges)

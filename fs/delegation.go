@@ -124,6 +124,9 @@ func (f *FS) unwatch(ctx context.Context, n *node) error {
 		return err
 	}
 	defer n.flushing.give()
+	if !n.isWritten() || !n.owned() {
+		return signet.Busy // it is handed back, or taken away
+	}
 	n.mu.Lock()
 	watches := n.right.watches
 	n.mu.Unlock()
@@ -205,7 +208,11 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	if why == signet.RecallOpen || why == signet.RecallShare {
 		f.awaitClose(n)
 	}
-	defer f.prepare(n, why)()
+	answered, err := f.prepare(ctx, n, why)
+	if err != nil {
+		return signet.Recalled{}, err
+	}
+	defer answered()
 	if why == signet.RecallAttr {
 		if at, ok, err := f.ownAttr(ctx, n); ok || err != nil {
 			return signet.Recalled{Held: true, Attr: at}, err
@@ -230,7 +237,9 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 		return signet.Recalled{}, signet.Errorf(signet.Busy, "share", inodeText(ino), "a program has it mapped shared and writable")
 	}
 	if n.isWritten() && n.owned() {
-		return signet.Recalled{Held: true}, nil
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return signet.Recalled{Held: true, Passing: f.isCrowded(n)}, nil
 	}
 	owner, err := f.ownerOf(ino)
 	if err != nil || owner == 0 || f.foreign(owner) {
@@ -240,24 +249,35 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 }
 
 // prepare has later writes to the file be made with regard to who asks. The returned
-// function says that the answer is given.
-func (f *FS) prepare(n *node, why signet.Recall) (answered func()) {
+// function says that the answer is given. Writes to a crowded file are not published at
+// once, so who watched it so far has to forget its pages first.
+func (f *FS) prepare(ctx context.Context, n *node, why signet.Recall) (answered func(), err error) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch why {
-	case signet.RecallPages:
+	watched := n.right.watched && n.right.session != 0 && !f.isCrowded(n)
+	if why == signet.RecallPages {
 		n.right.watched, n.right.since = true, f.clock.Now()
 		n.right.watches++
 		n.right.asking++
+		n.mu.Unlock()
 		return func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.right.asking--
-		}
-	case signet.RecallWrite:
-		n.right.crowded = f.clock.Now().Add(crowdedFor)
+		}, nil
 	}
-	return func() {}
+	n.mu.Unlock()
+	if why != signet.RecallWrite {
+		return func() {}, nil
+	}
+	if watched {
+		if err := f.unwatch(ctx, n); err != nil && signet.KindOf(err) != signet.Busy {
+			return nil, err
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.right.crowded = f.clock.Now().Add(crowdedFor)
+	return func() {}, nil
 }
 
 // isWritten says whether the file is open for writing here.
@@ -308,18 +328,18 @@ func (f *FS) handBack(ctx context.Context, list []*node) error {
 	return nil
 }
 
-// taken is called when another host's change of the file was applied. It says whether the
-// file was taken away from this one, so that what is buffered is lost.
-func (f *FS) taken(n *node) bool {
+// loseTaken is called when another host's change of the file was applied. If the file was
+// taken away from this host, what is buffered is lost.
+func (f *FS) loseTaken(n *node) {
 	n.mu.Lock()
 	session := n.right.session
 	n.mu.Unlock()
 	if session == 0 {
-		return false
+		return
 	}
 	if owner, err := f.ownerOf(n.ino); err == nil && owner == session {
-		return false
+		return
 	}
 	n.own(0)
-	return true
+	f.discard(n, signet.Errorf(signet.Ended, "write", inodeText(n.ino), "the file was taken away from this host, which did not answer"))
 }

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/signetfs/signet"
@@ -152,6 +154,13 @@ func (t *nodes) open(only func(*node) bool) []signet.Ino {
 		}
 	}
 	return list
+}
+
+// all returns the nodes that are held, for handles or not.
+func (t *nodes) all() []*node {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Values(t.of))
 }
 
 // Orphans returns the inodes without a name that are open here: their rows and

@@ -53,7 +53,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		switch {
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
-		case verdict == readAgain, verdict == readOld && round < maxRereads:
+		case verdict == readAgain && err == nil, verdict == readOld && round < maxRereads:
 			continue
 		case err != nil:
 			return 0, err
@@ -61,18 +61,26 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		if streaming {
 			f.readAhead(h, off+uint64(got))
 		}
-		if now := h.node.kernelKnows(); in != nil && !h.direct && got < len(dst) && now.more && now.drops != before.drops {
-			f.misread(r, h.node.ino, off, len(dst))
+		now := h.node.kernelKnows()
+		short := got < len(dst) && now.more && now.drops != before.drops
+		if in != nil && !h.direct && (short || t.passing) {
+			f.unkept(r, h.node, off, len(dst))
 		}
 		return got, nil
 	}
 }
 
-// misread has the kernel read once more what a READ that met the end of the file filled
-// its pages with: it may have missed that the file is shorter than it thinks (known.go).
-func (f *FS) misread(r *Request, ino signet.Ino, off uint64, n int) {
+// unkept has the kernel forget what a READ fills its pages with, as soon as it has it.
+// Either the READ met the end of the file, and the kernel may have missed that the file is
+// shorter than it thinks (known.go); or the file's bytes may change without notice.
+func (f *FS) unkept(r *Request, n *node, off uint64, size int) {
 	r.onDone(func() {
-		f.work.Go(func() { f.kernel.get().DropPages(ino, int64(off), int64(n)) })
+		f.work.Go(func() {
+			n.mu.Lock()
+			n.known.drops++
+			n.mu.Unlock()
+			f.kernel.get().DropPages(n.ino, int64(off), int64(size))
+		})
 	})
 }
 
@@ -95,6 +103,7 @@ type try struct {
 	flags     uint32
 	streaming bool
 	asked     signet.SessionID // the owner that has published the file for it
+	passing   bool             // its bytes may be others at any moment: they are not for the kernel to keep
 	failed    bool             // what programs here wrote cannot be published
 }
 
@@ -165,7 +174,7 @@ func (f *FS) readied(ctx context.Context, t *try, owner signet.SessionID) error 
 	}
 	r, err := f.names.Recall(ctx, owner, n.ino, why)
 	if r.Held || signet.KindOf(err) == signet.Unavailable {
-		t.asked = owner
+		t.asked, t.passing = owner, r.Passing
 	}
 	return f.cutOff(ctx, err)
 }

@@ -104,7 +104,13 @@ func (f *FS) commitAttr(ctx context.Context, ino signet.Ino, c *signet.SetAttr) 
 		}
 		if !c.Own { // else the file is asked for by who makes this host its owner
 			var err error
-			if c.Asked, err = f.ask(ctx, ino, why); err != nil {
+			if why == signet.RecallWrite {
+				_, err = f.ask(ctx, ino, signet.RecallShare) // stores into a mapping would be lost
+			}
+			if err == nil {
+				c.Asked, err = f.ask(ctx, ino, why)
+			}
+			if err != nil {
 				return signet.Result{}, err
 			}
 		}

@@ -22,6 +22,8 @@ setfacl:acl:ACLs
 setfattr:attr:extended attributes
 mkfs.ext4:e2fsprogs:comparing a mount with ext4
 setpriv:util-linux:other users
+fio:fio:verified I/O
+stress-ng:stress-ng:many kinds of calls at once, verified
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }

@@ -106,7 +106,7 @@
 //	13 ping       none, none       Ping [] -> []
 //	14 (reserved)
 //	15 recall     none, none       Recall [group, session, inode, why]
-//	                               -> Recalled [held (bool), inode, mode, links, uid, gid, rdev, size, bytes,
+//	                               -> Recalled [held (bool), passing (bool), inode, mode, links, uid, gid, rdev, size, bytes,
 //	                               atime, its nanoseconds, mtime, its, ctime, its, btime, its, owner]
 //	16 leased     none, none       Leased [group, host]
 //	                               -> Holds [leading (bool), leased (bool)]

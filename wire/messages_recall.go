@@ -38,8 +38,9 @@ type Recalled struct{ signet.Recalled }
 // AppendTo encodes the message.
 func (m *Recalled) AppendTo(e *pack.Encoder) {
 	a := &m.Attr
-	e.Array(18)
+	e.Array(19)
 	e.Bool(m.Held)
+	e.Bool(m.Passing)
 	e.Uint(uint64(a.Ino))
 	e.Uint(uint64(a.Mode))
 	e.Uint(uint64(a.Nlink))
@@ -58,8 +59,9 @@ func (m *Recalled) AppendTo(e *pack.Encoder) {
 // Decode reads the message.
 func (m *Recalled) Decode(d *pack.Decoder) {
 	a := &m.Attr
-	d.ArrayExact(18)
+	d.ArrayExact(19)
 	m.Held = d.Bool()
+	m.Passing = d.Bool()
 	a.Ino = signet.Ino(d.Uint())
 	a.Mode = d.Uint32()
 	a.Nlink = d.Uint32()

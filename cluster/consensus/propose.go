@@ -220,7 +220,7 @@ func (p *proposer) answered(answers []meta.Answer) {
 		if c == nil {
 			continue
 		}
-		if a.Result.Err == signet.Ended && c.session != 0 {
+		if a.Over && c.session != 0 {
 			p.ended(a.Session)
 			continue
 		}

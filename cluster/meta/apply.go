@@ -54,7 +54,7 @@ func (t *tx) envelope(env *Envelope) {
 	kept, k := t.admit(env)
 	switch {
 	case k != signet.OK:
-		a.Result.Err = k
+		a.Result.Err, a.Over = k, k == signet.Ended
 	case kept != nil:
 		a.Result, a.Extra, a.Repeated = kept.Result, kept.Extra, true
 	default:

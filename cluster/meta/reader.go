@@ -141,9 +141,9 @@ func (r *Reader) inode(ino signet.Ino) (inode, error) {
 	}
 	in.Ino = ino
 	if in.Owner != 0 {
-		switch _, gone := r.Session(in.Owner); signet.KindOf(gone) {
-		case signet.OK:
-		case signet.NotFound:
+		switch s, gone := r.Session(in.Owner); {
+		case gone == nil && !s.Ended:
+		case gone == nil, signet.KindOf(gone) == signet.NotFound:
 			in.Owner = 0 // its delegations ended with it
 		default:
 			return in, gone

@@ -27,6 +27,7 @@ type Answer struct {
 	Result   signet.Result
 	Extra    uint64 // the number of what the command made: inode, host, slot
 	Repeated bool   // the answer was given before; nothing was done now
+	Over     bool   // the session is; a refusal as Ended may also mean something smaller
 }
 
 // Effects are a step's changes of the cluster's tables, for the rooms that store and
