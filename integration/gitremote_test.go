@@ -36,7 +36,7 @@ done`
 func TestGitRemote(t *testing.T) {
 	need.Program(t, "git")
 	r := ring.Start(t, 3)
-	each := 2
+	each := 1
 	if need.Long(t) {
 		each = 30
 	}
@@ -60,9 +60,7 @@ func TestGitRemote(t *testing.T) {
 	}
 	all.Wait()
 	t.Logf("%d commits from six clones on three hosts in %v", 6*each, time.Since(began).Round(time.Millisecond))
-	for _, h := range r.Hosts() {
-		wantGit(t, h, each)
-	}
+	wantGit(t, r.Host(0), each)
 	mustSh(t, r.Host(1), time.Minute, gitWho+`git -C remote.git gc -q --prune=now`)
 	for _, h := range r.Hosts() {
 		wantGit(t, h, each)

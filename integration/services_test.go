@@ -43,7 +43,7 @@ func TestRedis(t *testing.T) {
 	for _, way := range []struct {
 		fsync string
 		host  bool
-	}{{"everysec", false}, {"always", false}, {"always", true}} {
+	}{{"everysec", false}, {"always", true}} {
 		for n := range rounds {
 			h, next := r.Host(2), r.Host(2)
 			dir := fmt.Sprintf("redis-%s-%t-%d", way.fsync, way.host, n)

@@ -22,6 +22,12 @@ setfacl:acl:ACLs
 setfattr:attr:extended attributes
 mkfs.ext4:e2fsprogs:comparing a mount with ext4
 setpriv:util-linux:other users
+pg_ctlcluster:postgresql:a database server on a mount
+redis-server:redis-server:the same
+rsync:rsync:copies of trees
+cpio:cpio:the same
+zip:zip:the same
+unzip:unzip:the same
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
@@ -32,6 +38,7 @@ missing() {
 		has "$program" || echo "$package"
 	done
 	[ -e /usr/include/stdlib.h ] || echo libc6-dev
+	[ -e /usr/lib/python3/dist-packages/lmdb ] || echo python3-lmdb
 }
 
 install() {
@@ -41,7 +48,8 @@ install() {
 	fi
 	echo "Installing the Debian packages: $*"
 	DEBIAN_FRONTEND=noninteractive
-	export DEBIAN_FRONTEND
+	RUNLEVEL=1 # no package starts its server
+	export DEBIAN_FRONTEND RUNLEVEL
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends "$@"
 }
