@@ -11,7 +11,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 TOOL := $(GO) tool -modfile=tools/go.mod
 RACE  = $(shell scripts/deps.sh race && echo -race)
 
-.PHONY: build help test test-quick lint bench gobench fuzz demo demo-stop deps install clean toolchain
+.PHONY: build help test test-quick test-long lint bench gobench fuzz demo demo-stop deps install clean toolchain
 
 build: toolchain ## build bin/signet, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/signet ./cmd/signet
@@ -34,6 +34,9 @@ run-tests:
 
 test-quick: toolchain ## the short tests without the race detector, for the edit loop
 	$(GO) test -short ./...
+
+test-long: toolchain ## all tests at their full length: databases, git, kills (LONG='-run TestSqlite' for some)
+	SIGNET_LONG=1 SIGNET_KILLS=$${SIGNET_KILLS:-200} $(GO) test $(RACE) -tags=faults -count=1 -timeout=2h $(LONG) ./integration/...
 
 lint: toolchain ## gofmt, vet, staticcheck, and the house rules (imports, budgets, seams)
 	@echo gofmt -l .

@@ -76,8 +76,6 @@ type rangesOf map[signet.Ino]*extent.Ranges
 // digest sorts a batch and brings what fs itself remembers up to date.
 func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
-	var moved []signet.Ino
-	taken := false // names, by other hosts
 	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
@@ -94,11 +92,6 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 			f.nodes.orphaned(c.Ino, true)
 		}
 		own := f.names.Own(c.Session)
-		if !own && c.What&signet.RemovedName != 0 {
-			taken = true
-		} else if !own && c.What == signet.ChangedAttr {
-			moved = append(moved, c.Ino)
-		}
 		if c.What&signet.ChangedData == 0 {
 			continue
 		}
@@ -115,9 +108,7 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 			d.own.add(c)
 		}
 	}
-	if taken {
-		f.moved.note(moved, f.clock.Now())
-	}
+	f.moved.note(f.movedBy(b.Changes), f.clock.Now())
 }
 
 // changed notes that a Write of this host, or of another, was applied.

@@ -24,7 +24,7 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	if err != nil {
 		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
 	}
-	if f.moved.stale(at.Ino, r.PID, f.clock.Now()) {
+	if f.justMoved(r, parent, name, at.Ino) {
 		return Entry{}, signet.Errorf(signet.Stale, "look up in", inodeText(parent), "another host has just moved it")
 	}
 	if ttl > 0 {

@@ -18,15 +18,22 @@ import (
 const (
 	// movedFor is how long a thread may take between the two lookups.
 	movedFor = time.Second
-	// maxMoved bounds the inodes remembered. Beyond it the race has two winners again.
+	// maxMoved bounds the names remembered. Beyond it the race has two winners again.
 	maxMoved = 4096
 )
 
-// moved are the inodes that other hosts have moved just now.
+// moved are the names that other hosts have moved inodes to just now.
 type moved struct {
 	mu    sync.Mutex
-	at    map[signet.Ino]*move // guarded by mu
-	order []signet.Ino         // guarded by mu; oldest first
+	at    map[place]*move // guarded by mu
+	order []place         // guarded by mu; oldest first
+}
+
+// place is an inode under one of its names. Of an inode that is moved on at once, or gets
+// and loses other names, a thread is not told again: the kernel walks a path twice, no more.
+type place struct {
+	ino, dir signet.Ino
+	name     string // sealed
 }
 
 type move struct {
@@ -34,22 +41,42 @@ type move struct {
 	told map[uint32]bool // threads
 }
 
-// note notes that another host has taken names away, and which inodes changed with that.
-func (m *moved) note(inos []signet.Ino, now time.Time) {
+// movedBy returns where the changes of other hosts in a batch have moved inodes. A rename
+// is the old name, the new one, and the inode, one after the other; if two were exchanged
+// the other inode is next.
+func (f *FS) movedBy(changes []signet.Change) (to []place) {
+	for i := 2; i < len(changes); i++ {
+		from, c, in := &changes[i-2], &changes[i-1], &changes[i]
+		if from.What&signet.RemovedName == 0 || c.What&(signet.AddedName|signet.RemovedName) == 0 || in.What != signet.ChangedAttr || f.names.Own(in.Session) {
+			continue
+		}
+		to = append(to, place{in.Ino, c.Ino, string(c.Name)})
+		if i+1 < len(changes) && c.What&signet.RemovedName != 0 {
+			to = append(to, place{changes[i+1].Ino, from.Ino, string(from.Name)})
+		}
+	}
+	return to
+}
+
+// note notes where other hosts have moved inodes.
+func (m *moved) note(to []place, now time.Time) {
+	if len(to) == 0 {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
 	if m.at == nil {
-		m.at = make(map[signet.Ino]*move)
+		m.at = make(map[place]*move)
 	}
-	for _, ino := range inos {
-		if len(m.at) >= maxMoved {
-			return
+	for _, p := range to {
+		if m.at[p] == nil {
+			if len(m.at) >= maxMoved {
+				return
+			}
+			m.order = append(m.order, p)
 		}
-		if m.at[ino] == nil {
-			m.order = append(m.order, ino)
-		}
-		m.at[ino] = &move{when: now, told: map[uint32]bool{}}
+		m.at[p] = &move{when: now, told: map[uint32]bool{}}
 	}
 }
 
@@ -64,14 +91,30 @@ func (m *moved) expire(now time.Time) {
 	}
 }
 
-// stale says whether a thread that found ino is to walk its path once more.
-func (m *moved) stale(ino signet.Ino, thread uint32, now time.Time) bool {
+func (m *moved) none() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := m.at[ino]
+	return len(m.at) == 0
+}
+
+// stale says whether a thread that found an inode there is to walk its path once more.
+func (m *moved) stale(p place, thread uint32, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.at[p]
 	if at == nil || now.Sub(at.when) >= movedFor || at.told[thread] {
 		return false
 	}
 	at.told[thread] = true
 	return true
+}
+
+// justMoved says whether the thread that asks is to walk its path once more: another host
+// has just moved to that name what is found there.
+func (f *FS) justMoved(r *Request, parent signet.Ino, name string, ino signet.Ino) bool {
+	if f.moved.none() || name == "." || name == ".." {
+		return false
+	}
+	sealed, err := f.seal.SealName(parent, name)
+	return err == nil && f.moved.stale(place{ino, parent, string(sealed)}, r.PID, f.clock.Now())
 }

@@ -38,4 +38,16 @@ func TestMovedElsewhere(t *testing.T) {
 	look(b, 2, signet.Stale)
 	look(b, 1, signet.OK)
 	look(b, 2, signet.OK)
+
+	// Thread 3 is told of one move. What else happens to the file before it has walked
+	// its path again it is not told, for then its call would fail.
+	look(b, 3, signet.Stale)
+	a.must(func(r *fs.Request) error { _, err := a.Link(r, ino, root, "other"); return err })
+	a.must(func(r *fs.Request) error { return a.Unlink(r, root, "other") })
+	look(b, 3, signet.OK)
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "new", root, "away", 0) })
+	look(b, 3, signet.NotFound)
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "away", root, "new", 0) })
+	look(b, 3, signet.Stale)
+	look(b, 3, signet.OK)
 }

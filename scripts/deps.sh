@@ -24,6 +24,12 @@ mkfs.ext4:e2fsprogs:comparing a mount with ext4
 setpriv:util-linux:other users
 fio:fio:verified I/O
 stress-ng:stress-ng:many kinds of calls at once, verified
+pg_ctlcluster:postgresql:a database server on a mount
+redis-server:redis-server:the same
+rsync:rsync:copies of trees
+cpio:cpio:the same
+zip:zip:the same
+unzip:unzip:the same
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
@@ -34,6 +40,7 @@ missing() {
 		has "$program" || echo "$package"
 	done
 	[ -e /usr/include/stdlib.h ] || echo libc6-dev
+	[ -e /usr/lib/python3/dist-packages/lmdb ] || echo python3-lmdb
 }
 
 install() {
@@ -43,7 +50,8 @@ install() {
 	fi
 	echo "Installing the Debian packages: $*"
 	DEBIAN_FRONTEND=noninteractive
-	export DEBIAN_FRONTEND
+	RUNLEVEL=1 # no package starts its server
+	export DEBIAN_FRONTEND RUNLEVEL
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends "$@"
 }

@@ -52,6 +52,17 @@ func Time(t testing.TB) {
 	}
 }
 
+// Long says whether tests shall do what takes minutes (SIGNET_LONG=1: make test-long). If not
+// they do less of the same.
+func Long(t testing.TB) bool {
+	t.Helper()
+	long := os.Getenv("SIGNET_LONG") != ""
+	if !long {
+		t.Log("the short half (make test-long has the rest)")
+	}
+	return long
+}
+
 // That skips the test unless ok, for what the other functions do not know. why says
 // what is needed.
 func That(t testing.TB, ok bool, why string) {
