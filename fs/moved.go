@@ -18,6 +18,9 @@ import (
 const (
 	// movedFor is how long a thread may take between the two lookups.
 	movedFor = time.Second
+	// walkFor is how long a second walk may take that does not come to where it was told to
+	// begin again: its old name is gone.
+	walkFor = 100 * time.Millisecond
 	// maxMoved bounds the names remembered. Beyond it the race has two winners again.
 	maxMoved = 4096
 )
@@ -27,6 +30,15 @@ type moved struct {
 	mu    sync.Mutex
 	at    map[place]*move // guarded by mu
 	order []place         // guarded by mu; oldest first
+	walks map[uint32]walk // guarded by mu; of threads that were told
+}
+
+// walk is the walk of a path that a thread makes for the second time. The kernel makes no
+// third one, so until it is over nothing else is stale for that thread.
+type walk struct {
+	from time.Time
+	dir  signet.Ino
+	name string // at which the walk ends, or passes by, when it is over
 }
 
 // place is an inode under one of its names. Of an inode that is moved on at once, or gets
@@ -81,6 +93,11 @@ func (m *moved) note(to []place, now time.Time) {
 }
 
 func (m *moved) expire(now time.Time) {
+	for thread, w := range m.walks {
+		if now.Sub(w.from) >= walkFor {
+			delete(m.walks, thread)
+		}
+	}
 	for len(m.order) > 0 {
 		old := m.at[m.order[0]]
 		if old != nil && now.Sub(old.when) < movedFor {
@@ -101,11 +118,24 @@ func (m *moved) none() bool {
 func (m *moved) stale(p place, thread uint32, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if w, ok := m.walks[thread]; ok {
+		over := w.dir == p.dir && w.name == p.name
+		if over || now.Sub(w.from) >= walkFor {
+			delete(m.walks, thread)
+		}
+		if over || now.Sub(w.from) < walkFor {
+			return false
+		}
+	}
 	at := m.at[p]
 	if at == nil || now.Sub(at.when) >= movedFor || at.told[thread] {
 		return false
 	}
 	at.told[thread] = true
+	if m.walks == nil {
+		m.walks = make(map[uint32]walk)
+	}
+	m.walks[thread] = walk{now, p.dir, p.name}
 	return true
 }
 

@@ -50,4 +50,20 @@ func TestMovedElsewhere(t *testing.T) {
 	a.must(func(r *fs.Request) error { return a.Rename(r, root, "away", root, "new", 0) })
 	look(b, 3, signet.Stale)
 	look(b, 3, signet.OK)
+
+	// Nor is it told of another name, at which the second walk passes by.
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "new", root, "away", 0) })
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "away", root, "new", 0) })
+	look(b, 4, signet.Stale)
+	h, _ = a.create(root, "x", 0o644)
+	a.close(h)
+	a.must(func(r *fs.Request) error { return a.Rename(r, root, "x", root, "y", 0) })
+	for range 2 {
+		b.must(func(r *fs.Request) error {
+			r.PID = 4
+			_, err := b.Lookup(r, root, "y")
+			return err
+		})
+	}
+	look(b, 4, signet.OK)
 }
