@@ -87,6 +87,7 @@ func (f *FS) inherit(c *signet.Create, mode, umask uint32) error {
 
 // makeNamed makes an inode and answers with it.
 func (f *FS) makeNamed(r *Request, b newborn) (Entry, error) {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	res, name, err := f.make(ctx, r, b, nil)
@@ -146,6 +147,7 @@ func (f *FS) Tmpfile(r *Request, parent signet.Ino, mode, flags uint32) (Entry, 
 }
 
 func (f *FS) create(r *Request, b newborn, flags uint32) (Entry, Handle, OpenFlags, error) {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	var n *node

@@ -11,7 +11,14 @@ import (
 func (f *FS) Lookup(r *Request, parent signet.Ino, name string) (Entry, error) {
 	ctx, cancel := f.begin(r)
 	defer cancel()
-	return f.lookup(ctx, r, parent, name)
+	e, err := f.lookup(ctx, r, parent, name)
+	switch {
+	case signet.KindOf(err) == signet.NotFound:
+		f.moved.over(r.PID)
+	case err == nil && f.justMoved(r, parent, name, e.Attr.Ino):
+		return Entry{}, signet.Errorf(signet.Stale, "look up in", inodeText(parent), "another host has just moved it")
+	}
+	return e, err
 }
 
 func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name string) (Entry, error) {
@@ -23,9 +30,6 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	ttl, err := f.answer(ctx, r, find)
 	if err != nil {
 		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
-	}
-	if f.justMoved(r, parent, name, at.Ino) {
-		return Entry{}, signet.Errorf(signet.Stale, "look up in", inodeText(parent), "another host has just moved it")
 	}
 	if ttl > 0 {
 		f.shown.tell(at.Ino)

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signetfs/signet"
@@ -18,8 +19,8 @@ import (
 const (
 	// movedFor is how long a thread may take between the two lookups.
 	movedFor = time.Second
-	// walkFor is how long a second walk may take that does not come to where it was told to
-	// begin again: its old name is gone.
+	// walkFor is how long a thread may be on its second walk. Not every call ends with a request
+	// by which we would know.
 	walkFor = 100 * time.Millisecond
 	// maxMoved bounds the names remembered. Beyond it the race has two winners again.
 	maxMoved = 4096
@@ -30,15 +31,27 @@ type moved struct {
 	mu    sync.Mutex
 	at    map[place]*move // guarded by mu
 	order []place         // guarded by mu; oldest first
-	walks map[uint32]walk // guarded by mu; of threads that were told
+	// walks are the threads that were told, and when. Such a thread walks its path for the
+	// second time, and the kernel makes no third walk, so until that is over nothing else is
+	// stale for the thread. It is over when a name is not there, or something is done to
+	// what was found.
+	walks   map[uint32]time.Time // guarded by mu
+	walking atomic.Int32         // how many there are
 }
 
-// walk is the walk of a path that a thread makes for the second time. The kernel makes no
-// third one, so until it is over nothing else is stale for that thread.
-type walk struct {
-	from time.Time
-	dir  signet.Ino
-	name string // at which the walk ends, or passes by, when it is over
+// over notes that a thread walks no path any more.
+func (m *moved) over(thread uint32) {
+	if m.walking.Load() == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(thread)
+}
+
+func (m *moved) forget(thread uint32) {
+	delete(m.walks, thread)
+	m.walking.Store(int32(len(m.walks)))
 }
 
 // place is an inode under one of its names. Of an inode that is moved on at once, or gets
@@ -93,9 +106,9 @@ func (m *moved) note(to []place, now time.Time) {
 }
 
 func (m *moved) expire(now time.Time) {
-	for thread, w := range m.walks {
-		if now.Sub(w.from) >= walkFor {
-			delete(m.walks, thread)
+	for thread, told := range m.walks {
+		if now.Sub(told) >= walkFor {
+			m.forget(thread)
 		}
 	}
 	for len(m.order) > 0 {
@@ -118,14 +131,8 @@ func (m *moved) none() bool {
 func (m *moved) stale(p place, thread uint32, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if w, ok := m.walks[thread]; ok {
-		over := w.dir == p.dir && w.name == p.name
-		if over || now.Sub(w.from) >= walkFor {
-			delete(m.walks, thread)
-		}
-		if over || now.Sub(w.from) < walkFor {
-			return false
-		}
+	if told, ok := m.walks[thread]; ok && now.Sub(told) < walkFor {
+		return false
 	}
 	at := m.at[p]
 	if at == nil || now.Sub(at.when) >= movedFor || at.told[thread] {
@@ -133,9 +140,10 @@ func (m *moved) stale(p place, thread uint32, now time.Time) bool {
 	}
 	at.told[thread] = true
 	if m.walks == nil {
-		m.walks = make(map[uint32]walk)
+		m.walks = make(map[uint32]time.Time)
 	}
-	m.walks[thread] = walk{now, p.dir, p.name}
+	m.walks[thread] = now
+	m.walking.Store(int32(len(m.walks)))
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 
 // Open opens a regular file; flags are those of open(2).
 func (f *FS) Open(r *Request, ino signet.Ino, flags uint32) (Handle, OpenFlags, error) {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	h, of, err := f.open(ctx, r, ino, flags)

@@ -13,6 +13,7 @@ func (f *FS) Rmdir(r *Request, parent signet.Ino, name string) error {
 }
 
 func (f *FS) remove(r *Request, parent signet.Ino, name string, dir bool) error {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	sealed, err := f.seal.SealName(parent, name)
@@ -29,6 +30,7 @@ func (f *FS) Rename(r *Request, parent signet.Ino, name string, newParent signet
 	if flags&^known != 0 || flags == known {
 		return signet.Errorf(signet.Invalid, "rename", "", "flags %#x", flags)
 	}
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	from, err := f.seal.SealName(parent, name)
@@ -47,6 +49,7 @@ func (f *FS) Rename(r *Request, parent signet.Ino, name string, newParent signet
 
 // Link gives ino another name.
 func (f *FS) Link(r *Request, ino, parent signet.Ino, name string) (Entry, error) {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	sealed, err := f.seal.SealName(parent, name)

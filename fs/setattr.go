@@ -31,6 +31,7 @@ func (c *AttrChange) chown() bool { return c.Set == 0 || c.Set&(signet.SetUID|si
 // has been decided by the kernel. To set nothing is what the kernel makes of a chown(2)
 // that leaves user and group as they are: it does all else that chown does.
 func (f *FS) SetAttr(r *Request, ino signet.Ino, c AttrChange) (signet.Attr, time.Duration, error) {
+	f.moved.over(r.PID)
 	ctx, cancel := f.begin(r)
 	defer cancel()
 	res, err := f.setAttr(ctx, r, ino, c)
