@@ -191,14 +191,16 @@ func (f *FS) run(n *node, j *job, t *attempt, plain [][]byte) {
 		j.row, j.durable = row, true
 		freed = n.paid(j)
 	}
+	n.mu.Unlock()
+	if hopeless(err) {
+		f.discard(n, err) // before who waits is told, so that each handle hears of it once
+	}
+	n.mu.Lock()
 	close(t.done)
 	freed += n.sweep() // its file may have been given up meanwhile
 	n.mu.Unlock()
 	n.unpin()
 	f.memory.add(-freed)
-	if hopeless(err) {
-		f.discard(n, err)
-	}
 }
 
 // paid lets go of a durable job's bytes: who reads them before they are named reads
