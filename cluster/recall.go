@@ -193,7 +193,10 @@ func (n *Node) onRecall(ctx context.Context, from signet.HostKey, req *wire.Requ
 	if h, _ := n.members.ByKey(from); !h.Mounts {
 		return wire.Reply{}, signet.Errorf(signet.NotPermitted, "answer for a file", wire.Short(from), "it is no host that mounts")
 	}
-	if m.Session != n.log.Session() {
+	switch now := n.log.Session(); {
+	case now == 0: // it starts; who asks is to ask again, not at once
+		return wire.Reply{}, signet.Errorf(signet.Unavailable, "answer for a file", "", "no session yet")
+	case m.Session != now:
 		return wire.Reply{Message: &wire.Recalled{}}, nil // that one is over
 	}
 	a, err := n.answerRecall(ctx, m.Group, m.Ino, m.Why)

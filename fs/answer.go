@@ -100,7 +100,7 @@ func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(*a
 func (f *FS) newest(ctx context.Context, a *answer, at *signet.Attr) (ok bool, err error) {
 	if !at.IsRegular() || !f.foreign(at.Owner) {
 		if n := f.nodes.peek(at.Ino); n != nil && f.unsettled(n) {
-			if err := f.settleOwn(ctx, n); err == nil || ctx.Err() != nil {
+			if err := f.settle(ctx, n); err == nil || ctx.Err() != nil {
 				return false, err
 			} // else it cannot be published now, and its programs know what they wrote
 		}

@@ -130,7 +130,7 @@ func (f *FS) unwatch(ctx context.Context, n *node) error {
 	n.mu.Lock()
 	watches := n.right.watches
 	n.mu.Unlock()
-	if _, err := f.commit(ctx, n.ino, &signet.Delegate{Ino: n.ino}); err != nil {
+	if _, err := f.delegate(ctx, n)(); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -227,10 +227,7 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	defer n.flushing.give()
 	switch {
 	case !n.isWritten(), why != signet.RecallOpen && why != signet.RecallShare:
-		if err := f.publishLocked(ctx, n); err != nil {
-			return signet.Recalled{}, err
-		}
-		if err := n.released(ctx); err != nil {
+		if err := f.settleLocked(ctx, n); err != nil {
 			return signet.Recalled{}, err
 		}
 	case why == signet.RecallShare && f.kernel.get().Mapped(ino):

@@ -20,6 +20,22 @@ func (f *FS) publish(ctx context.Context, n *node) error {
 	return f.publishLocked(ctx, n)
 }
 
+// settle publishes what is dirty in n and waits until everybody sees it.
+func (f *FS) settle(ctx context.Context, n *node) error {
+	if err := f.publish(ctx, n); err != nil {
+		return err
+	}
+	return n.released(ctx)
+}
+
+// settleLocked is settle for who holds n.flushing.
+func (f *FS) settleLocked(ctx context.Context, n *node) error {
+	if err := f.publishLocked(ctx, n); err != nil {
+		return err
+	}
+	return n.released(ctx)
+}
+
 // publishLocked is publish for who holds n.flushing.
 func (f *FS) publishLocked(ctx context.Context, n *node) error {
 	if f.locks.lost(n.ino, f.names.Session) {

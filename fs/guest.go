@@ -34,14 +34,7 @@ func (f *FS) writeAsGuest(ctx context.Context, w *writing) (done bool, err error
 	n.lay(w)
 	n.mu.Unlock()
 	f.soil(n)
-	err = f.publishLocked(ctx, n)
-	if err == nil {
-		err = n.released(ctx)
-	}
-	if failed := w.h.failed(); failed != nil {
-		err = failed
-	}
-	return true, err
+	return true, w.h.firstFailure(f.settleLocked(ctx, n))
 }
 
 // reclaim asks for a file that was taken away from this host while a program had it open,
@@ -63,15 +56,6 @@ func (f *FS) reclaim(ctx context.Context, w *writing) error {
 		err = signet.Errorf(signet.Ended, "write", inodeText(n.ino), "another host has taken the file: open it again")
 	}
 	return err
-}
-
-// settleOwn publishes what is in the overlay of a file of which others may tell without
-// asking here, so that nobody sees it here before it can be seen there.
-func (f *FS) settleOwn(ctx context.Context, n *node) error {
-	if err := f.publish(ctx, n); err != nil {
-		return err
-	}
-	return n.released(ctx)
 }
 
 // unsettled says whether the overlay has something that programs here may not see yet.

@@ -45,6 +45,15 @@ func (h *handle) failed() error {
 	return h.node.fails.since(&h.seen)
 }
 
+// firstFailure is what a call that published has come to: an error of the background is
+// told now, and not again later.
+func (h *handle) firstFailure(err error) error {
+	if failed := h.failed(); failed != nil {
+		return failed
+	}
+	return err
+}
+
 // handles are the open handles of an FS.
 type handles struct {
 	mu   sync.RWMutex

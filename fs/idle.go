@@ -56,7 +56,9 @@ func (f *FS) handBackIdle() {
 		case <-f.life.Done():
 			return
 		}
-		f.later(func(ctx context.Context) { f.handBackOlder(ctx, after) })
+		ctx, cancel := f.lifetime()
+		f.handBackOlder(ctx, after)
+		cancel()
 	}
 }
 

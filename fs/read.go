@@ -163,7 +163,7 @@ func (f *FS) readied(ctx context.Context, t *try, owner signet.SessionID) error 
 		defer f.reads.from(t.in, 0, nil)
 	}
 	if !f.foreign(owner) {
-		if err := f.settleOwn(ctx, n); err != nil {
+		if err := f.settle(ctx, n); err != nil {
 			t.failed = true // it cannot be published now, and its programs know what they wrote
 		}
 		return ctx.Err()

@@ -172,14 +172,7 @@ func (f *FS) buffered(w *writing) {
 
 // writeThrough publishes what is in the overlay and waits until everybody sees it.
 func (f *FS) writeThrough(ctx context.Context, h *handle) error {
-	err := f.publish(ctx, h.node)
-	if err == nil {
-		err = h.node.released(ctx)
-	}
-	if failed := h.failed(); failed != nil {
-		return failed // once, and not again as an error of the background
-	}
-	return err
+	return h.firstFailure(f.settle(ctx, h.node))
 }
 
 // unlike has the kernel forget pages that a write through a direct handle has passed by.

@@ -159,11 +159,7 @@ func (f *FS) Sync(ctx context.Context) error {
 		room <- struct{}{} // whoever has it gives it back when ctx ends at the latest
 		f.work.Go(func() {
 			defer func() { <-room }()
-			err := f.publish(ctx, n)
-			if err == nil {
-				err = n.released(ctx)
-			}
-			errs <- err
+			errs <- f.settle(ctx, n)
 		})
 	}
 	var first error
