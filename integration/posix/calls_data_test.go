@@ -129,6 +129,9 @@ var mapFamily = map[string]func(*call, *machine, *side, *outcome){
 		if c.pick%3 > 0 {
 			flags = unix.MAP_SHARED
 		}
+		if flags == unix.MAP_SHARED && x.ended[c.slot] {
+			return // ENODEV: docs/posix.md, and the case "rights of a descriptor that appends"
+		}
 		if c.pick%4 > 0 {
 			prot |= unix.PROT_WRITE
 		}

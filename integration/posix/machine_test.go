@@ -66,6 +66,7 @@ type side struct {
 	by    []*actor // for each host, the one whose calls are tried
 	root  []*actor // for each host, one that may look at everything
 	fds   [slots]int
+	ended [slots]bool // opened with O_APPEND, whatever fcntl(2) made of it
 	maps  [slots]mapping
 	times map[uint64]stamp // of inodes, when last looked at
 }
