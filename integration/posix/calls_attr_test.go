@@ -14,14 +14,21 @@ var native = binary.NativeEndian
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// strangersChown says whether the call is a stranger's chown(2) of neither user nor group of
+// a set-uid file: the kernel does not tell us enough to refuse it, see the case "a
+// stranger's chown to nothing".
+func (c *call) strangersChown(st *unix.Stat_t) bool {
+	return c.pick%16 == 15 && st.Mode&0o6000 != 0 && st.Uid != uint32(unix.Geteuid())
+}
+
 // attrFamily are the calls about attributes.
 var attrFamily = map[string]func(*call, *machine, *side, *outcome){
 	"chmod":  func(c *call, _ *machine, _ *side, o *outcome) { o.err(unix.Chmod(c.path, c.mode)) },
 	"fchmod": func(c *call, _ *machine, x *side, o *outcome) { o.err(unix.Fchmod(x.fds[c.slot], c.mode)) },
 	"chown": func(c *call, _ *machine, _ *side, o *outcome) {
 		var st unix.Stat_t
-		if c.pick%16 == 15 && unix.Stat(c.path, &st) == nil && st.Mode&0o6000 != 0 && st.Uid != uint32(unix.Geteuid()) {
-			return // the kernel does not tell us enough to refuse this: see "a stranger's chown to nothing" among the cases
+		if unix.Stat(c.path, &st) == nil && c.strangersChown(&st) {
+			return
 		}
 		f := unix.Chown
 		if c.pick%3 == 0 {
@@ -30,6 +37,10 @@ var attrFamily = map[string]func(*call, *machine, *side, *outcome){
 		o.err(f(c.path, ids[c.pick%4], ids[c.pick/4%4]))
 	},
 	"fchown": func(c *call, _ *machine, x *side, o *outcome) {
+		var st unix.Stat_t
+		if unix.Fstat(x.fds[c.slot], &st) == nil && c.strangersChown(&st) {
+			return
+		}
 		o.err(unix.Fchown(x.fds[c.slot], ids[c.pick%4], ids[c.pick/4%4]))
 	},
 	"utimens": func(c *call, _ *machine, _ *side, o *outcome) {

@@ -129,7 +129,7 @@ var mapFamily = map[string]func(*call, *machine, *side, *outcome){
 		if c.pick%3 > 0 {
 			flags = unix.MAP_SHARED
 		}
-		if flags == unix.MAP_SHARED && x.ended[c.slot] {
+		if flags == unix.MAP_SHARED && x.ways[c.slot].appends {
 			return // ENODEV: docs/posix.md, and the case "rights of a descriptor that appends"
 		}
 		if c.pick%4 > 0 {

@@ -30,7 +30,7 @@ var filesFamily = map[string]func(*call, *machine, *side, *outcome){
 			if x.fds[to] >= 0 {
 				unix.Close(x.fds[to])
 			}
-			x.fds[to], x.ended[to] = fd, x.ended[c.slot]
+			x.fds[to], x.ways[to] = fd, x.ways[c.slot]
 		}
 	},
 	"setfl": func(c *call, _ *machine, x *side, o *outcome) {
@@ -83,7 +83,7 @@ func (x *side) keep(slot int, path string, flags int, mode uint32, o *outcome) {
 	if x.fds[slot] >= 0 {
 		unix.Close(x.fds[slot])
 	}
-	x.fds[slot], x.ended[slot] = fd, flags&unix.O_APPEND != 0
+	x.fds[slot], x.ways[slot] = fd, opened{x.host, flags&unix.O_APPEND != 0}
 }
 
 func (x *side) isDir(slot int) bool {

@@ -27,6 +27,9 @@ var namesFamily = map[string]func(*call, *machine, *side, *outcome){
 		o.err(unix.Renameat2(unix.AT_FDCWD, c.path, unix.AT_FDCWD, c.to, flags))
 	},
 	"linkat": func(c *call, m *machine, x *side, o *outcome) {
+		if x.ways[c.slot].host != m.host {
+			return // another mount: EXDEV, rightly
+		}
 		o.err(unix.Linkat(m.proc, fmt.Sprintf("self/fd/%d", x.fds[c.slot]), unix.AT_FDCWD, c.to, unix.AT_SYMLINK_FOLLOW))
 		if x.fds[c.slot] < 0 {
 			o.errno = 0

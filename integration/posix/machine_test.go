@@ -66,9 +66,16 @@ type side struct {
 	by    []*actor // for each host, the one whose calls are tried
 	root  []*actor // for each host, one that may look at everything
 	fds   [slots]int
-	ended [slots]bool // opened with O_APPEND, whatever fcntl(2) made of it
+	ways  [slots]opened
+	host  int // that makes the call
 	maps  [slots]mapping
 	times map[uint64]stamp // of inodes, when last looked at
+}
+
+// opened is how a descriptor was.
+type opened struct {
+	host    int
+	appends bool // O_APPEND, whatever fcntl(2) made of it since
 }
 
 // slots is how many descriptors and mappings there may be at once.
@@ -205,6 +212,7 @@ func (m *machine) step() {
 		if m.user && c.asRoot {
 			by = x.root[m.host]
 		}
+		x.host = m.host
 		by.do(func() { got[i] = c.make(m, x) })
 	}
 	if d := got[0].differs(&got[1]); d != "" {
