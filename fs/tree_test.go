@@ -377,6 +377,12 @@ func TestXattrs(t *testing.T) {
 			t.Error(name, err)
 		}
 	}
+	for name, want := range map[string]signet.Kind{"security.none": signet.NoAttr, "security.selinux": signet.NotSupported} {
+		err := u.do(func(r *fs.Request) error { _, err := u.GetXattr(r, d.Ino, name); return err })
+		if !errors.Is(err, want) {
+			t.Errorf("%s, which is not there: %v", name, err)
+		}
+	}
 	if err := put("user.a", "again", 1); !errors.Is(err, signet.Exists) {
 		t.Error("create twice:", err)
 	}

@@ -27,6 +27,9 @@ func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
 		if err == nil && name == capabilities && f.killedHere(ino) {
 			err = signet.NoAttr
 		}
+		if err != nil && name == label && signet.KindOf(err) == signet.NoAttr {
+			err = signet.NotSupported
+		}
 		return err
 	})
 	if err == nil {
@@ -34,6 +37,12 @@ func (f *FS) GetXattr(r *Request, ino signet.Ino, name string) ([]byte, error) {
 	}
 	return value, signet.Wrap("get attribute of", inodeText(ino), err)
 }
+
+// label is the attribute that SELinux's labels are in. "Not supported" says that a file has
+// none, as filesystems without labels do: ls -l then asks of the first file of a directory
+// only, where "no such attribute" makes it ask of each, and the kernel remembers neither. (A
+// kernel with SELinux answers by itself.)
+const label = "security.selinux"
 
 // namespaces are those of xattr(7) that hold what people put there.
 var namespaces = [...]string{"user.", "trusted.", "security."}

@@ -160,7 +160,7 @@ var caseFamilies = []struct {
 }{
 	{"open", openCases}, {"rename", renameCases}, {"link", linkCases}, {"symlink", symlinkCases}, {"data", dataCases}, {"mapped", mappedCases}, {"sparse", sparseCases},
 	{"fallocate", fallocateCases}, {"directories", dirCases}, {"times", timeCases}, {"names", nameCases}, {"special files", specialCases},
-	{"unlinked", unlinkedCases},
+	{"attributes", xattrCases}, {"unlinked", unlinkedCases},
 }
 
 // tally counts how cases ended.
