@@ -227,7 +227,8 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	defer n.flushing.give()
 	switch {
 	case !n.isWritten(), why != signet.RecallOpen && why != signet.RecallShare:
-		if err := f.settleLocked(ctx, n); err != nil {
+		// What is given up is told to who wrote it, not to who asks.
+		if err := f.settleLocked(ctx, n); err != nil && !hopeless(err) {
 			return signet.Recalled{}, err
 		}
 	case why == signet.RecallShare && f.kernel.get().Mapped(ino):

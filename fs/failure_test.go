@@ -45,6 +45,73 @@ func TestNoSpaceIsToldOnceAndHarmsNothingElse(t *testing.T) {
 	}
 }
 
+// TestNoSpaceCostsWhatDidNotFit has one of several objects of a file find no room: only its
+// bytes are lost, on all hosts, and they can be written again.
+func TestNoSpaceCostsWhatDidNotFit(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	u, other := newUser(t, v.Mount()), newUser(t, v.Mount())
+	h, ino := u.create(root, "f", 0o644)
+	var puts atomic.Int64
+	v.Objects.FailPut(func(signet.Address) error {
+		if puts.Add(1) == 3 {
+			return signet.NoSpace
+		}
+		return nil
+	})
+	const part, parts = mib, 24
+	data := noise(5, parts*part)
+	told := 0
+	for i := range parts {
+		err := u.do(func(r *fs.Request) error {
+			_, err := u.Write(r, h, int64(i*part), data[i*part:(i+1)*part], 0)
+			return err
+		})
+		switch {
+		case errors.Is(err, signet.NoSpace) && told == 0:
+			told++
+			u.write(h, int64(i*part), string(data[i*part:(i+1)*part]))
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+	if told == 0 {
+		// A read elsewhere has it published, and hears nothing of what is lost: it is for who wrote it.
+		r := other.open(ino, syscall.O_RDONLY)
+		other.read(r, 0, 1)
+		other.close(r)
+		u.refused(signet.NoSpace, func(r *fs.Request) error { return u.Flush(r, h, 0) })
+	}
+	u.fsync(h)
+	r := other.open(ino, syscall.O_RDONLY)
+	here, there := u.whole(h, len(data), mib), other.whole(r, len(data), mib)
+	if !bytes.Equal(here, there) {
+		t.Fatal("two hosts read different bytes")
+	}
+	if at := u.stat(ino); at.Size != uint64(len(here)) {
+		t.Errorf("the file has %d bytes, %d are read", at.Size, len(here))
+	}
+	lost := 0
+	for i := range parts {
+		end := min((i+1)*part, len(here))
+		if got := here[min(i*part, end):end]; !bytes.Equal(got, data[i*part:(i+1)*part]) {
+			lost++
+			if len(bytes.Trim(got, "\x00")) > 0 {
+				t.Errorf("MiB %d is neither there nor lost", i)
+			}
+			u.write(h, int64(i*part), string(data[i*part:(i+1)*part]))
+		}
+	}
+	if lost == 0 || lost > 8 {
+		t.Errorf("%d of %d MiB were lost with one object", lost, parts)
+	}
+	u.close(h)
+	if got := other.whole(r, len(data), mib); !bytes.Equal(got, data) {
+		t.Error("written again, it is not what was written")
+	}
+	other.close(r)
+}
+
 func TestWhatFailsForNowIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	v := fstest.NewVolume(t)

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -22,30 +23,32 @@ func (f *FS) publish(ctx context.Context, n *node) error {
 
 // settle publishes what is dirty in n and waits until everybody sees it.
 func (f *FS) settle(ctx context.Context, n *node) error {
-	if err := f.publish(ctx, n); err != nil {
-		return err
-	}
-	return n.released(ctx)
+	return f.seen(ctx, n, f.publish(ctx, n))
 }
 
 // settleLocked is settle for who holds n.flushing.
 func (f *FS) settleLocked(ctx context.Context, n *node) error {
-	if err := f.publishLocked(ctx, n); err != nil {
-		return err
-	}
-	return n.released(ctx)
+	return f.seen(ctx, n, f.publishLocked(ctx, n))
 }
 
-// publishLocked is publish for who holds n.flushing.
+// seen waits until everybody sees what a publication, which ended with err, has named: all
+// there is, or all but what was given up.
+func (f *FS) seen(ctx context.Context, n *node, err error) error {
+	if err != nil && !hopeless(err) {
+		return err
+	}
+	return cmp.Or(n.released(ctx), err)
+}
+
+// publishLocked is publish for who holds n.flushing. An error for which there is no hope
+// (hopeless) was told to the handles, and the rest of the file is published.
 func (f *FS) publishLocked(ctx context.Context, n *node) error {
 	if f.locks.lost(n.ino, f.names.Session) {
 		f.loseOld() // what was written under a lock that is gone is not published
 	}
-	pk := f.pack(n)              //                       cut and packed: fs/extent
-	for _, t := range pk.tries { //                       sealed: crypto; put: Objects
-		if err := t.wait(ctx); err != nil {
-			return err
-		}
+	pk, lost := f.durable(ctx, n) //                      cut and packed: fs/extent; sealed: crypto; put: Objects
+	if pk == nil {
+		return lost
 	}
 	if err := f.killPriv(ctx, n); err != nil {
 		return err
@@ -54,7 +57,7 @@ func (f *FS) publishLocked(ctx context.Context, n *node) error {
 		w, named := n.fly(pk, most, f.index())
 		if w == nil {
 			f.clean(n)
-			return nil
+			return lost
 		}
 		res, ticket, err := f.apply(ctx, n.ino, w)
 		jobs, freed := n.landed(res, ticket, err)
@@ -158,6 +161,51 @@ func (f *FS) pack(n *node) *packed {
 		pk.pieces = append(pk.pieces, p)
 	}
 	return pk
+}
+
+// durable packs what is dirty in n, all of it durable but for what can never be put: that is
+// given up, and the error is about it.
+func (f *FS) durable(ctx context.Context, n *node) (pk *packed, lost error) {
+	told := n.fails.total()
+	for {
+		pk = f.pack(n)
+		err := pk.wait(ctx)
+		switch {
+		case err == nil:
+			return pk, n.fails.since(&told)
+		case !hopeless(err):
+			return nil, err
+		}
+		for j, err := range n.broken() {
+			f.drop(n, j, err)
+		}
+	}
+}
+
+// broken returns the jobs that never can be made durable, and why.
+func (n *node) broken() map[*job]error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := map[*job]error{}
+	for _, j := range n.jobs() {
+		if j.try != nil && !j.running() && hopeless(j.try.err) {
+			list[j] = j.try.err
+		}
+	}
+	return list
+}
+
+// wait returns when each of its jobs is durable or could not be made so. An error with hope
+// comes before one without.
+func (pk *packed) wait(ctx context.Context) (lost error) {
+	for _, t := range pk.tries {
+		err := t.wait(ctx)
+		if err != nil && !hopeless(err) {
+			return err
+		}
+		lost = cmp.Or(lost, err)
+	}
+	return lost
 }
 
 func (t *attempt) wait(ctx context.Context) error {
@@ -311,8 +359,36 @@ func hopeless(err error) bool {
 	return false
 }
 
-// discard gives up what is dirty in n, all of it: half of a file's writes would be
-// neither the old nor the new content. err, if not nil, is told to each handle once.
+// drop gives up what a job was to make durable. err is told to each handle once. What else
+// was written to the file stays, as on a local disk.
+func (f *FS) drop(n *node, j *job, err error) {
+	n.mu.Lock()
+	pieces := n.over.take(0, math.MaxUint64, map[*job]bool{j: true})
+	clean := n.over.empty()
+	n.mu.Unlock()
+	if len(pieces) == 0 {
+		return // written over since
+	}
+	if clean {
+		f.clean(n)
+	}
+	f.gaveUp(n, err)
+	f.work.Go(func() {
+		for _, p := range pieces {
+			f.kernel.get().DropPages(n.ino, int64(p.off), int64(p.size))
+		}
+		f.kernel.get().DropAttr(n.ino)
+	})
+}
+
+// gaveUp tells of an error that cost what was written.
+func (f *FS) gaveUp(n *node, err error) {
+	n.fails.add(err)
+	f.report(signet.Wrap("give up what was written to", inodeText(n.ino), err))
+}
+
+// discard gives up what is dirty in n, all of it: it is not known which of it the log would
+// take. err, if not nil, is told to each handle once.
 func (f *FS) discard(n *node, err error) {
 	n.mu.Lock()
 	lost := !n.over.empty()
@@ -334,8 +410,7 @@ func (f *FS) discard(n *node, err error) {
 	if !lost || err == nil {
 		return
 	}
-	n.fails.add(err)
-	f.report(signet.Wrap("give up what was written to", inodeText(n.ino), err))
+	f.gaveUp(n, err)
 	// The kernel's pages have bytes that the file never got. A Write whose outcome is
 	// unknown may still come, so the inode stays in doubt.
 	f.doubts.begin(n.ino)(false)

@@ -193,7 +193,7 @@ func (f *FS) run(n *node, j *job, t *attempt, plain [][]byte) {
 	}
 	n.mu.Unlock()
 	if hopeless(err) {
-		f.discard(n, err) // before who waits is told, so that each handle hears of it once
+		f.drop(n, j, err) // before who waits is told, so that each handle hears of it once
 	}
 	n.mu.Lock()
 	close(t.done)

@@ -61,8 +61,9 @@ func (f *FS) setAttr(ctx context.Context, r *Request, ino signet.Ino, c AttrChan
 func (f *FS) setAttrLocked(ctx context.Context, r *Request, n *node, c AttrChange) (signet.Result, error) {
 	ino := n.ino
 	if n.isDirty() {
-		// A truncation goes ahead without: it may be what makes room.
-		if err := f.publishLocked(ctx, n); err != nil && c.Set&signet.SetSize == 0 {
+		// A truncation goes ahead without: it may be what makes room. So does all else if
+		// something was given up, which is told to who wrote it.
+		if err := f.publishLocked(ctx, n); err != nil && !hopeless(err) && c.Set&signet.SetSize == 0 {
 			return signet.Result{}, err
 		}
 	}

@@ -26,11 +26,8 @@ func (f *FS) publishFirst(ctx context.Context, ino signet.Ino) error {
 		return nil
 	}
 	if n.isDirty() {
-		if err := f.publish(ctx, n); err != nil {
-			if n.isDirty() {
-				return err
-			}
-			return nil
+		if err := f.publish(ctx, n); err != nil && !hopeless(err) {
+			return err
 		}
 	}
 	return n.released(ctx)
