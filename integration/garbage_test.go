@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -188,23 +187,6 @@ func assault(addr string, a attack) (closed bool, took time.Duration, err error)
 	return !ok || !timeout.Timeout(), time.Since(began), nil
 }
 
-// rss returns how much memory a host's daemon uses.
-func rss(t *testing.T, h *ring.Host) int {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.Daemon().Pid()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(b)) {
-		var kib int
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
-}
-
 // maxGrowth is how much memory strangers may cost a host: 256 of them at once, with
 // 64 KiB of goroutine, TLS and buffers each, beside what the load needs.
 const maxGrowth = 100 << 20
@@ -215,7 +197,7 @@ func TestGarbage(t *testing.T) {
 	victim := r.Host(1)
 	l := startLoad(t, r, "/work", crash.Random(t).Uint64())
 	l.wantProgress(20)
-	before, most := rss(t, victim), 0
+	before, most := status(t, victim, "VmRSS"), 0
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +213,7 @@ func TestGarbage(t *testing.T) {
 		}()
 		for over := false; !over; {
 			l.wantProgress(2) // all hosts get on meanwhile
-			most = max(most, rss(t, victim))
+			most = max(most, status(t, victim, "VmRSS"))
 			select {
 			case <-done:
 				over = true
