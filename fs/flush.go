@@ -32,9 +32,9 @@ func (f *FS) settleLocked(ctx context.Context, n *node) error {
 }
 
 // seen waits until everybody sees what a publication, which ended with err, has named: all
-// there is, or all but what was given up.
+// there is, or all but what was given up. If the file was taken away there is nothing to wait for.
 func (f *FS) seen(ctx context.Context, n *node, err error) error {
-	if err != nil && !hopeless(err) {
+	if err != nil && (!hopeless(err) || signet.KindOf(err) == signet.Ended) {
 		return err
 	}
 	return cmp.Or(n.released(ctx), err)
