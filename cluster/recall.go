@@ -143,8 +143,11 @@ func (q *question) ask(ctx context.Context) (signet.Recalled, error) {
 // its right to it.
 func (q *question) gone(ctx context.Context, asking bool) (bool, error) {
 	n := q.node
-	if _, leased := n.log.Leased(); !leased {
+	if n.log.CutOff() {
 		return false, signet.Errorf(signet.Unavailable, "ask for a file that is being written", q.to.String(), "this host has no lease")
+	}
+	if _, leased := n.log.Leased(); !leased {
+		return false, nil // not for long; but as long it cannot tell who is gone
 	}
 	if _, there, err := n.hostOf(q.msg.Session); err != nil || !there {
 		return err == nil, err

@@ -118,7 +118,14 @@ func (f *FS) newest(ctx context.Context, a *answer, at *signet.Attr) (ok bool, e
 	}
 	f.atimes.lay(at)
 	f.squash.show(at)
-	return r.Held || err != nil, nil
+	return r.Held || err != nil && f.isCutOff(), nil // else it can be asked again
+}
+
+// isCutOff says whether this host has no lease now: then no view is fresh.
+func (f *FS) isCutOff() bool {
+	v := f.names.View()
+	defer v.Close()
+	return !v.Fresh()
 }
 
 // lifetime is called inside the gate.

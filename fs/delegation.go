@@ -221,18 +221,21 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 	if !n.isWritten() {
 		f.handBackOlder(ctx, 0) // who looks at one file looks at the next, too
 	}
+	if why == signet.RecallShare && n.isWritten() {
+		// Not with the turn to publish: a program that is looked at may be closing the file.
+		if err := f.unmapped(ctx, ino); err != nil {
+			return signet.Recalled{}, err
+		}
+	}
 	if err := n.flushing.take(ctx); err != nil {
 		return signet.Recalled{}, err
 	}
 	defer n.flushing.give()
-	switch {
-	case !n.isWritten(), why != signet.RecallOpen && why != signet.RecallShare:
+	if !n.isWritten() || why != signet.RecallOpen && why != signet.RecallShare {
 		// What is given up is told to who wrote it, not to who asks.
 		if err := f.settleLocked(ctx, n); err != nil && !hopeless(err) {
 			return signet.Recalled{}, err
 		}
-	case why == signet.RecallShare && f.kernel.get().Mapped(ino):
-		return signet.Recalled{}, signet.Errorf(signet.Busy, "share", inodeText(ino), "a program has it mapped shared and writable")
 	}
 	if n.isWritten() && n.owned() {
 		n.mu.Lock()
@@ -244,6 +247,15 @@ func (f *FS) Recalled(ctx context.Context, ino signet.Ino, why signet.Recall) (s
 		return signet.Recalled{}, err
 	}
 	return signet.Recalled{}, f.handBack(ctx, []*node{n})
+}
+
+// unmapped fails if a program has the file mapped shared and writable.
+func (f *FS) unmapped(ctx context.Context, ino signet.Ino) error {
+	mapped, err := f.kernel.get().Mapped(ctx, ino)
+	if err == nil && mapped {
+		err = signet.Errorf(signet.Busy, "share", inodeText(ino), "a program has it mapped shared and writable")
+	}
+	return err
 }
 
 // prepare has later writes to the file be made with regard to who asks. The returned

@@ -1,6 +1,10 @@
 package fs
 
-import "github.com/signetfs/signet"
+import (
+	"context"
+
+	"github.com/signetfs/signet"
+)
 
 // Kernel is what may be asked of the kernel's caches of this mount: to forget. It
 // is used from many goroutines at once; that an inode is not cached is no error.
@@ -16,8 +20,9 @@ type Kernel interface {
 	// pages is unanswered, and while dirty pages of a writable mapping are written.
 	DropPages(ino signet.Ino, off, n int64)
 	// Mapped says whether a program has the inode mapped shared and writable. It takes
-	// milliseconds.
-	Mapped(ino signet.Ino) bool
+	// milliseconds, or as long as a program needs to end a call on this mount: whoever asks
+	// must hold nothing that such a call may wait for.
+	Mapped(ctx context.Context, ino signet.Ino) (bool, error)
 }
 
 // NoKernel is a Kernel that caches nothing: that of an FS which is not mounted.
@@ -30,7 +35,7 @@ func (NoKernel) DropNames() error { return nil }
 func (NoKernel) DropAttr(signet.Ino) bool { return true }
 
 // Mapped says no.
-func (NoKernel) Mapped(signet.Ino) bool { return false }
+func (NoKernel) Mapped(context.Context, signet.Ino) (bool, error) { return false, nil }
 
 // DropPages does nothing.
 func (NoKernel) DropPages(signet.Ino, int64, int64) {}

@@ -103,6 +103,7 @@ type try struct {
 	flags     uint32
 	streaming bool
 	asked     signet.SessionID // the owner that has published the file for it
+	stale     bool             // it could not be asked: this host is cut off
 	passing   bool             // its bytes may be others at any moment: they are not for the kernel to keep
 	failed    bool             // what programs here wrote cannot be published
 }
@@ -134,6 +135,9 @@ func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 		err = v.Settle(ctx)
 	}
 	switch {
+	case t.stale && !f.isCutOff(): // not any more
+		t.asked, t.stale = 0, false
+		return 0, readAgain, nil
 	case ctx.Err() != nil || err == nil && n.moved(seen, v.Index()):
 		return 0, readAgain, nil
 	case err != nil && !v.Fresh():
@@ -174,7 +178,7 @@ func (f *FS) readied(ctx context.Context, t *try, owner signet.SessionID) error 
 	}
 	r, err := f.names.Recall(ctx, owner, n.ino, why)
 	if r.Held || signet.KindOf(err) == signet.Unavailable {
-		t.asked, t.passing = owner, r.Passing
+		t.asked, t.passing, t.stale = owner, r.Passing, !r.Held
 	}
 	return f.cutOff(ctx, err)
 }

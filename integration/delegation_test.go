@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/signetfs/signet/integration/ring"
+	"github.com/signetfs/signet/internal/need"
 )
 
 // TestTakenWhilePublished takes a file away from a host that is cut off while the command
@@ -89,6 +90,48 @@ func TestCrowdedAndWatched(t *testing.T) {
 		write(owner, wo, 2, n)
 	}
 	t.Logf("%d reads were old", late)
+}
+
+// replacing opens and writes a file and replaces itself with a program that does the same:
+// execve(2) closes the file, and the list of the program's mappings cannot be read meanwhile.
+const replacing = `import os, sys
+me, left = sys.argv[1], int(sys.argv[2])
+os.pwrite(os.open('f', os.O_RDWR), b'%4d' % left, 0)
+if left: os.execv(sys.executable, [sys.executable, '-Sc', me, me, str(left - 1)])
+`
+
+// TestSharedWithOneInExecve opens a file for writing again and again, for which the owner
+// looks at its programs' mappings, while one of those closes the file within execve(2).
+func TestSharedWithOneInExecve(t *testing.T) {
+	need.Program(t, "python3")
+	r := ring.Start(t, 2)
+	a, b := r.Host(0), r.Host(1)
+	a.Write("/f", "----")
+	const times = 60
+	done := make(chan error, 1)
+	go func() {
+		out, err := a.Try(2*time.Minute, "python3", "-Sc", replacing, replacing, fmt.Sprint(times))
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		done <- err
+	}()
+	longest := time.Duration(0)
+	for opens := 0; ; opens++ {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d opens, the longest took %v", opens, longest)
+			b.WantFile("/f", "   0")
+			return
+		default:
+		}
+		began := time.Now()
+		b.Close(b.Open("/f", unix.O_RDWR))
+		longest = max(longest, time.Since(began))
+	}
 }
 
 // TestTruncatedWhileMapped truncates a file by its name that a program of another host has

@@ -55,6 +55,14 @@ func (n *Node) Ready(ctx context.Context, policy Cutoff) error {
 	return n.cutOff(policy)
 }
 
+// CutOff says whether this host has been without a lease for so long that its readers need
+// not wait for one any more.
+func (n *Node) CutOff() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !before(n.clock.Now(), n.lease.Add(n.times.StaleAfter))
+}
+
 // cutOff is what readers get after this host has been without a lease for too long.
 func (n *Node) cutOff(policy Cutoff) error {
 	if policy == CutoffStale {

@@ -73,10 +73,10 @@ func (k *Kernel) Map(ino signet.Ino, is bool) {
 }
 
 // Mapped implements fs.Kernel.
-func (k *Kernel) Mapped(ino signet.Ino) bool {
+func (k *Kernel) Mapped(_ context.Context, ino signet.Ino) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.mapped[ino]
+	return k.mapped[ino], nil
 }
 
 // Opened notes how a handle was opened.

@@ -52,7 +52,8 @@ type server struct {
 
 	proto   *gofuse.ProtocolServer
 	calls   *calls
-	mapsDev string     // the mount's device number, as /proc/PID/maps has it; set before it serves
+	mapsDev string // the mount's device number, as /proc/PID/maps has it; set before it serves
+	maps    mapLists
 	kernel  negotiated // what INIT agreed on; set by initialise, before anything else may use the server
 	workers sync.WaitGroup
 	reading atomic.Int32 // workers in read or on the way to it
