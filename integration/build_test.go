@@ -30,27 +30,11 @@ var builds = []job{
 		{1, `make -j4 | sort >said; wc -l <said; sha256sum said; make -q; grep -c changed prog; cp -p kept 1.c; make -q`},
 		{2, `touch 1.c; make -j4 | sort; make -q; sha256sum prog; rm *.o; make -q || test $? = 1; make -j4 | wc -l; make -q; sha256sum prog`},
 	}},
-	{name: "gcc", needs: []string{"make", "gcc"}, long: true, parts: []onHost{
-		{0, `for h in 0 1 2 3 4 5 6 7; do echo "#define H$h $h" >h$h.h; done
-			for i in $(seq 120); do printf '#include "h%d.h"\n#include "h%d.h"\nint f%d(int x) { return x * H%d + H%d; }\n' $((i % 8)) $((i / 8 % 8)) $i $((i % 8)) $((i / 8 % 8)) >f$i.c; done
-			{ echo '#include <stdio.h>'; for i in $(seq 120); do echo "int f$i(int);"; done; echo 'int main(void) { long s = 0;'; for i in $(seq 120); do echo "s += f$i($i);"; done; echo 'printf("%ld\n", s); return 0; }'; } >main.c
-			printf 'OBJECTS = $(patsubst %%.c,%%.o,$(wildcard *.c))\nprog: $(OBJECTS)\n\tgcc -o $@ $(OBJECTS)\n%%.o: %%.c\n\tgcc -MMD -c -o $@ $<\n-include $(wildcard *.d)\n' >Makefile
-			make -j4 | wc -l; make -q; ./prog; sha256sum prog`},
-		{1, `make -q; ./prog; sed -i 's/H3 3/H3 30/' h3.h; make -q || test $? = 1`},
-		{2, `make -j4 | sort >said; wc -l <said; sha256sum said; make -q; ./prog; sha256sum prog`},
-		{0, `make -q; ./prog; ls -1 | wc -l`},
-	}},
 	{name: "go", needs: []string{"go"}, parts: []onHost{
 		{0, goHow + goModule + `go build -trimpath -x ./... 2>&1 | work; go list -trimpath -export -f '{{.Export}}' ./... | sed 's/.*cache//' ; go vet -trimpath ./...; go build -trimpath -x ./... 2>&1 | work`},
 		{1, goHow + `cd mod; go build -trimpath -x ./... 2>&1 | work; go list -trimpath -export -f '{{.Export}}' ./... | while read -r f; do sha256sum "$f" | sed 's/ .*//' | grep -qx "$(basename "$f" | sed 's/-d$//')"; done
 			go vet -trimpath -x ./... 2>&1 | work; sed -i 's/return n/return n + 1/' p3/p.go`},
 		{2, goHow + `cd mod; go build -trimpath -x ./... 2>&1 | work; go build -trimpath -x ./... 2>&1 | work; touch p3/p.go; go build -trimpath -x ./... 2>&1 | work`},
 		{0, goHow + `cd mod; go build -trimpath -x ./... 2>&1 | work; go vet -trimpath -x ./... 2>&1 | work; go list -trimpath -export -f '{{.Export}}' ./... | sed 's/.*cache//'`},
-	}},
-	{name: "go build", needs: []string{"go"}, long: true, parts: []onHost{
-		{0, `tar -C "$1/.." --exclude=./.git --exclude=./bin --exclude=./demo --exclude=./vendor -cf - . | tar -xf -; GOFLAGS=-mod=mod; export GOFLAGS; HOME=/root go mod vendor; find vendor -type f | wc -l
-			` + goHow + `go build -trimpath -buildvcs=false -o signet ./cmd/signet; ./signet version >/dev/null; sha256sum signet; go build -trimpath -buildvcs=false -x -o signet ./cmd/signet 2>&1 | work`},
-		{1, goHow + `go build -trimpath -buildvcs=false -x -o signet ./cmd/signet 2>&1 | work; go vet -trimpath -buildvcs=false ./cluster/... ./fs/...; go build -trimpath -buildvcs=false -x -o second ./cmd/signet 2>&1 | work; cmp signet second`},
-		{2, goHow + `go build -trimpath -buildvcs=false -x -o signet ./cmd/signet 2>&1 | work; go vet -trimpath -buildvcs=false -x ./cluster/... ./fs/... 2>&1 | work; ./signet version >/dev/null; sha256sum signet`},
 	}},
 }

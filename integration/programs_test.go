@@ -111,7 +111,7 @@ func (b *beside) run(t *testing.T, j *job) {
 	need.Program(t, j.needs...)
 	one := b.ring.Host(0)
 	dir, sources := filepath.Join(b.local, j.name), workingDirectory(t)
-	mustSh(t, one, time.Minute, `mkdir "$1" "$2"; chmod 755 "$1" "$2"`, dir, j.name)
+	mustSh(t, one, time.Minute, `mkdir "$1" "$2"; chmod 755 "${1%/*/*}" "${1%/*}" "$1" "$2"`, dir, j.name)
 	want := make([]string, len(j.parts))
 	began := time.Now()
 	for i, p := range j.parts {

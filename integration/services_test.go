@@ -223,8 +223,8 @@ func TestMaildir(t *testing.T) {
 }
 
 // services are servers and libraries that rely on fsync, locks, renames and mapped files,
-// beside a local filesystem. What they do under kills, TestPostgres, TestRedis, TestLMDB and
-// TestMaildir see to.
+// beside a local filesystem. What they do under kills, TestRedis, TestLMDB and TestMaildir
+// see to.
 var services = []job{
 	{name: "Redis", needs: []string{"redis-server", "redis-cli"}, parts: []onHost{
 		{0, redisOnce + `serve always; set +x; for i in $(seq $((500 * $2))); do echo "set k$i $i"; done | redis-cli -s sock | sort | uniq -c; set -x; redis-cli -s sock bgrewriteaof
@@ -241,11 +241,6 @@ var services = []job{
 		{1, `python3 -c '` + collect + `' a $((150 * $2)) | sort | sha256sum`},
 		{2, `ls mail/cur | wc -l; ls mail/cur | sort | sha256sum; find mail/tmp mail/new -type f; (cd mail/cur; find . -type f -print0 | sort -z | xargs -0 sha256sum) | sha256sum`},
 	}},
-	{name: "PostgreSQL", needs: []string{"setpriv"}, long: true, parts: []onHost{
-		{0, postgresOnce + `as initdb -k -N --wal-segsize=1 -A trust -U postgres --no-instructions >/dev/null; serve; as pgbench -q -i -s 1 2>/dev/null
-			as pgbench -n -c 2 -t $((100 * $2)) | grep 'actually'; as psql -XAtc "$sums"; as pg_amcheck --install-missing --heapallindexed --parent-check postgres; finish; as pg_checksums --check | grep 'Bad'`},
-		{1, postgresOnce + `as pg_checksums --check | grep 'Bad'; serve; as psql -XAtc "$sums"; as pgbench -n -c 2 -t $((10 * $2)) | grep 'actually'; as psql -XAtc "$sums"; as pg_amcheck --heapallindexed --parent-check postgres; finish`},
-	}},
 }
 
 const redisOnce = `serve() { redis-server --dir "$PWD" --port 0 --unixsocket "$PWD/sock" --save '' --appendonly yes --appendfsync $1 >log 2>&1 & server=$!; trap 'kill -9 $server' EXIT; until [ "$(redis-cli -s sock ping 2>&1)" = PONG ]; do kill -0 $server; sleep 0.02; done; }
@@ -253,12 +248,3 @@ finish() { redis-cli -s sock shutdown; wait $server; trap - EXIT; }
 `
 
 const lmdbHow = "pids=; count='" + lmdbCount + "'; check='" + lmdbCheck + "'\n"
-
-// postgresOnce finds the server's programs where Debian has them.
-const postgresOnce = `PATH="$(ls -d /usr/lib/postgresql/*/bin | tail -n 1):$PATH"; export PATH PGDATA="$PWD/pg/data" PGHOST="$PWD/pg/data" PGDATABASE=postgres LC_ALL=C HOME=/
-if [ ! -e pg ]; then mkdir pg; chown postgres: pg; chmod 700 pg; fi; cd pg
-as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
-serve() { as postgres -c listen_addresses= -c unix_socket_directories="$PGDATA" >../log 2>&1 & server=$!; trap 'kill -9 $server' EXIT; until as pg_isready -q; do kill -0 $server; sleep 0.05; done; }
-finish() { as pg_ctl stop -s -m fast; wait $server; trap - EXIT; if grep -e PANIC -e ERROR ../log; then exit 1; fi; }
-sums='select count(*)=100000, sum(abalance)=(select sum(bbalance) from pgbench_branches), sum(abalance)=(select coalesce(sum(delta),0) from pgbench_history), (select count(*) from pgbench_history) from pgbench_accounts'
-`
