@@ -36,6 +36,7 @@ test-quick: toolchain ## the short tests without the race detector, for the edit
 	$(GO) test -short ./...
 
 test-long: toolchain ## all tests at their full length: databases, git, kills (LONG='-run TestSqlite' for some)
+	@scripts/deps.sh long
 	SIGNET_LONG=1 SIGNET_KILLS=$${SIGNET_KILLS:-200} $(GO) test $(RACE) -tags=faults -count=1 -timeout=2h $(LONG) ./integration/...
 
 lint: toolchain ## gofmt, vet, staticcheck, and the house rules (imports, budgets, seams)

@@ -16,5 +16,9 @@ func TestMain(m *testing.M) {
 		playCanary(dir)
 		return
 	}
+	if dir := os.Getenv(watchEnv); dir != "" {
+		playWatcher(dir)
+		return
+	}
 	ring.Main(m)
 }

@@ -81,3 +81,23 @@ func TestRoundTrips(t *testing.T) {
 	wantSh(t, one, "", `rsync -aHAXSc --delete -i src/ dst.rsync`)
 	wantSh(t, two, "", `rsync -aHAXS --delete -i "$1"/copy/ dst.back; rsync -aHAXSc --delete -i src/ dst.tar; rsync -aHAXSc --delete -i dst.cp/ src`, outside)
 }
+
+// archives pack a tree on one host, unpack it on another and compare on the third: the same
+// as TestRoundTrips in small, beside a local filesystem.
+var archives = []job{
+	archive("rsync", "", `rsync -aHAXS src/ dst`, `rsync -aHAXSc --delete -i src/ dst`),
+	archive("tar, sparse", "", `tar -C src --acls --xattrs --xattrs-include='*' -H posix -cSf a.tar .; mkdir dst; tar -C dst --acls --xattrs --xattrs-include='*' -xpSf a.tar`, `tar -C dst -df a.tar`),
+	archive("cpio", "zip", `mkdir dst; cd src; find . -mindepth 1 -print0 | cpio -0 -o --quiet -H newc >../a.cpio; cd ../dst; cpio -i -d -m --sparse --no-absolute-filenames --quiet <../a.cpio`, `cpio --list --quiet <a.cpio | wc -l`),
+	archive("zip", "zip", `rm src/*/new*; cd src; find . \( -type f -o -type d -o -type l \) -print | zip -qy ../a.zip -@; cd ..; unzip -qK a.zip -d dst`, `unzip -tq a.zip`),
+	archive("cp", "", `cp -a src dst`, `rsync -aHAXSc --delete -i dst/ src`),
+}
+
+// archive is a job that copies a tree; kept says what of it is to be found in the copy, and
+// verify prints what does not depend on time.
+func archive(name, kept, script, verify string) job {
+	return job{name: name, needs: []string{"rsync", "cpio", "zip", "unzip", "setfacl", "setfattr"}, parts: []onHost{
+		{0, `t=$2; set +x; set -- "$t"; ` + roundTree},
+		{1, script},
+		{2, `set +x; show() { (` + roundShow + `); }; show src "` + kept + `" >one; show dst "` + kept + `" >two; cmp one two; wc -l <one; ` + verify},
+	}}
+}

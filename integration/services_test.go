@@ -221,3 +221,30 @@ func TestMaildir(t *testing.T) {
 	}
 	t.Logf("%d messages in %v", len(want), time.Since(began).Round(time.Millisecond))
 }
+
+// services are servers and libraries that rely on fsync, locks, renames and mapped files,
+// beside a local filesystem. What they do under kills, TestRedis, TestLMDB and TestMaildir
+// see to.
+var services = []job{
+	{name: "Redis", needs: []string{"redis-server", "redis-cli"}, parts: []onHost{
+		{0, redisOnce + `serve always; set +x; for i in $(seq $((500 * $2))); do echo "set k$i $i"; done | redis-cli -s sock | sort | uniq -c; set -x; redis-cli -s sock bgrewriteaof
+			until redis-cli -s sock info persistence | grep -q 'aof_rewrite_in_progress:0'; do sleep 0.02; done; redis-cli -s sock incrby k1 41; finish`},
+		{1, redisOnce + `redis-check-aof appendonlydir/appendonly.aof.manifest | tail -n 1; serve everysec; redis-cli -s sock dbsize; redis-cli -s sock get k1; redis-cli -s sock get k500; finish`},
+	}},
+	{name: "LMDB", parts: []onHost{
+		{0, lmdbHow + `for i in 1 2; do /usr/bin/python3 -c "$count" $((50 * $2)) & pids="$pids $!"; done; for p in $pids; do wait $p; done`},
+		{1, lmdbHow + `/usr/bin/python3 -c "$check"; /usr/bin/python3 -c "$count" $((20 * $2))`},
+		{2, lmdbHow + `/usr/bin/python3 -c "$check"; ls lmdb; stat -c %s lmdb/lock.mdb`},
+	}},
+	{name: "Maildir", needs: []string{"python3"}, parts: []onHost{
+		{0, `mkdir -p mail/tmp mail/new mail/cur; pids=; deliver='` + deliver + `'; for i in 1 2 3; do python3 -c "$deliver" m$i $((50 * $2)) & pids="$pids $!"; done; for p in $pids; do wait $p; done; ls mail/new | wc -l`},
+		{1, `python3 -c '` + collect + `' a $((150 * $2)) | sort | sha256sum`},
+		{2, `ls mail/cur | wc -l; ls mail/cur | sort | sha256sum; find mail/tmp mail/new -type f; (cd mail/cur; find . -type f -print0 | sort -z | xargs -0 sha256sum) | sha256sum`},
+	}},
+}
+
+const redisOnce = `serve() { redis-server --dir "$PWD" --port 0 --unixsocket "$PWD/sock" --save '' --appendonly yes --appendfsync $1 >log 2>&1 & server=$!; trap 'kill -9 $server' EXIT; until [ "$(redis-cli -s sock ping 2>&1)" = PONG ]; do kill -0 $server; sleep 0.02; done; }
+finish() { redis-cli -s sock shutdown; wait $server; trap - EXIT; }
+`
+
+const lmdbHow = "pids=; count='" + lmdbCount + "'; check='" + lmdbCheck + "'\n"

@@ -263,3 +263,23 @@ func lookOn(h *ring.Host, done <-chan struct{}) {
 		_, _ = h.Try(time.Minute, "sh", "-c", `timeout 10 find stress -type f -size -8000k 2>/dev/null | head -n 50 | xargs -r timeout 10 cat >/dev/null 2>&1`)
 	}
 }
+
+// loads are programs that do much and verify it themselves, beside a local filesystem.
+// dbench plays what it has recorded of clients of a file server, and ends with an error if a
+// call has another result than it had then. Of the recording the beginning is taken, up to a
+// moment at which nothing is open.
+var loads = []job{
+	{name: "dbench", needs: []string{"dbench"}, parts: []onHost{
+		{0, `awk 'NR == 1 { print; next } /NTCreateX.*_OK$/ { n++ } /^Close/ { n-- } { print } NR >= 711 && n == 0 { exit }' /usr/share/dbench/client.txt >load
+			mkdir d; dbench -D d -c load -t $((2 * $2)) 2 >said || { cat said; exit 1; }; grep Throughput said >&2; if grep -i -e fail -e error -e expected said | grep -v semaphore; then exit 1; fi
+			for what in NTCreateX Close WriteX Qpathinfo Qfileinfo Find; do grep -E "^ $what +[1-9]" said >/dev/null; done`},
+		{1, `find d -type f | wc -l`},
+	}},
+	{name: "fio", needs: []string{"fio"}, parts: []onHost{
+		{0, `fio --name=w --filename=f --rw=randwrite --bsrange=4k-64k --size=$((8 * $2))m --verify=crc32c --verify_fatal=1 --do_verify=1 --end_fsync=1 --randseed=7 --allrandrepeat=1 --output=said; grep -o 'err= *[0-9]*' said; stat -c %s f; sha256sum f >sum`},
+		{1, `sha256sum -c sum; fio --name=w --filename=f --rw=randread --bs=4k --size=$((8 * $2))m --output=said; grep -o 'err= *[0-9]*' said`},
+	}},
+	{name: "stress-ng", needs: []string{"stress-ng"}, parts: []onHost{
+		{0, `for s in dir:50 dentry:200 rename:100 utime:20; do n=$((${s#*:} * $2)); s=${s%:*}; stress-ng --temp-path . --$s 2 --$s-ops $n --verify --no-rand-seed >said 2>&1 || { cat said; exit 1; }; grep -o 'successful run completed' said; done; ls -A`},
+	}},
+}

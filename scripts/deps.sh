@@ -4,6 +4,7 @@
 #
 #   deps.sh install   install what is missing (root), after saying what
 #   deps.sh ensure    the same as root; as an ordinary user say what is missing and go on
+#   deps.sh long      ensure, and what only the long tests need (npm: 360 packages more)
 #   deps.sh race      succeed if the race detector can be used (it needs a C compiler)
 set -eu
 
@@ -30,6 +31,14 @@ rsync:rsync:copies of trees
 cpio:cpio:the same
 zip:zip:the same
 unzip:unzip:the same
+restic:restic:backups
+dbench:dbench:the load of a file server
+'
+
+# What make test-long needs besides: 150 MB.
+wanted_long='
+node:nodejs:installing packages
+npm:npm:the same
 '
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
@@ -66,6 +75,7 @@ device() {
 	echo "There is no /dev/fuse: load the module (modprobe fuse), or pass the device into this container." >&2
 }
 
+[ "${1:-}" != long ] || wanted=$wanted$wanted_long
 lack=$(missing | sort -u | tr '\n' ' ')
 case ${1:-} in
 install)
@@ -82,7 +92,7 @@ install)
 	mtab
 	device
 	;;
-ensure)
+ensure | long)
 	if [ "$(id -u)" = 0 ]; then
 		# shellcheck disable=SC2086
 		[ -z "$lack" ] || install $lack
@@ -98,7 +108,7 @@ race)
 	has gcc && [ -e /usr/include/stdlib.h ]
 	;;
 *)
-	echo "usage: deps.sh install | ensure | race" >&2
+	echo "usage: deps.sh install | ensure | long | race" >&2
 	exit 2
 	;;
 esac
