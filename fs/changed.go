@@ -31,11 +31,17 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 
 	// Names that appeared need nothing: absent names are never cached. Those that led
 	// elsewhere may be cached whoever took them away: an own removal is released before
-	// its caller has the answer.
+	// its caller has the answer. But a kernel that does not have a directory has none of its names.
+	names := false
 	for ino := range d.attrs {
-		d.names = !f.dropAttr(ino) || d.names
+		switch f.dropAttr(ino) {
+		case present:
+			names = names || d.removed[ino]
+		case unborn:
+			names = true
+		}
 	}
-	if d.names {
+	if names {
 		f.kernel.dropNames()
 	}
 	f.dropOwn(ctx, d.own, b.Index)
@@ -64,7 +70,7 @@ func (f *FS) dropOwn(ctx context.Context, data rangesOf, index signet.Index) {
 
 // digested is a batch as the kernel is to hear of it.
 type digested struct {
-	names   bool                    // a name was taken away or replaced, or is of an inode in the making
+	removed map[signet.Ino]bool     // directories in which a name was taken away or replaced
 	attrs   map[signet.Ino]struct{} // whose attributes changed
 	foreign rangesOf                // bytes that changed without the kernel's doing
 	own     rangesOf                // bytes that the kernel has yet to hear of, from the call's answer
@@ -76,7 +82,7 @@ type rangesOf map[signet.Ino]*extent.Ranges
 // digest sorts a batch and brings what fs itself remembers up to date.
 func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
-	d.foreign, d.own = rangesOf{}, rangesOf{}
+	d.foreign, d.own, d.removed = rangesOf{}, rangesOf{}, map[signet.Ino]bool{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		switch c.What {
@@ -87,7 +93,9 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 			continue
 		}
 		d.attrs[c.Ino] = struct{}{}
-		d.names = d.names || c.What&signet.RemovedName != 0
+		if c.What&signet.RemovedName != 0 {
+			d.removed[c.Ino] = true
+		}
 		if c.What&signet.Orphaned != 0 {
 			f.nodes.orphaned(c.Ino, true)
 		}

@@ -492,6 +492,44 @@ func TestOwnChanges(t *testing.T) {
 	saw("unlink", "names", "attr 1", fmt.Sprint("attr ", ino))
 }
 
+// TestNamesOfStrangeDirectories has names taken away in a directory that another host's kernel
+// does not have, so that it has none of its names to forget, and then in one that it has.
+func TestNamesOfStrangeDirectories(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	d := a.mkdir(root, "d", 0o755).Ino
+	for _, name := range []string{"f", "g", "h"} {
+		h, _ := a.create(d, name, 0o644)
+		a.close(h)
+	}
+	forgets := func(change func(r *fs.Request) error) bool {
+		b.Kernel.Log()
+		a.must(change)
+		return slices.Contains(b.Kernel.Log(), "names")
+	}
+	if forgets(func(r *fs.Request) error { return a.Unlink(r, d, "f") }) {
+		t.Error("names were forgotten of which there are none")
+	}
+	if forgets(func(r *fs.Request) error { return a.Rename(r, d, "g", d, "i", 0) }) {
+		t.Error("a rename had names forgotten of which there are none")
+	}
+	for _, path := range []struct {
+		dir  signet.Ino
+		name string
+	}{{root, "d"}, {d, "h"}} {
+		if _, err := b.Kernel.Lookup(t.Context(), b.FS, path.dir, path.name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !forgets(func(r *fs.Request) error { return a.Unlink(r, d, "h") }) {
+		t.Error("a name that the kernel has was not forgotten")
+	}
+	if _, err := b.Kernel.Lookup(t.Context(), b.FS, d, "h"); signet.KindOf(err) != signet.NotFound {
+		t.Errorf("the kernel still finds it: %v", err)
+	}
+}
+
 // writingKernel has dirty pages of a mapping, which it cannot write back, and so not
 // drop, before a truncation under way is answered.
 type writingKernel struct {

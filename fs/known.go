@@ -29,9 +29,8 @@ func (f *FS) keepsAttrs(ino signet.Ino) {
 	}
 }
 
-// dropAttr makes the kernel forget an inode's attributes. It returns false if the kernel
-// may be about to make the inode with the old ones.
-func (f *FS) dropAttr(ino signet.Ino) bool {
+// dropAttr makes the kernel forget an inode's attributes.
+func (f *FS) dropAttr(ino signet.Ino) presence {
 	if n := f.nodes.peek(ino); n != nil {
 		n.mu.Lock()
 		has := n.known.attrs
@@ -41,7 +40,7 @@ func (f *FS) dropAttr(ino signet.Ino) bool {
 		}
 		n.mu.Unlock()
 		if !has {
-			return true
+			return present
 		}
 	}
 	return f.shown.drop(f.kernel.get(), ino)

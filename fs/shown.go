@@ -60,18 +60,26 @@ func (s *shown) now() time.Duration { return 1 + s.clock.Now().Sub(s.began) }
 // tell is called inside the gate for an inode in an answer that has a lifetime.
 func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.now()) }
 
-// drop makes the kernel forget the attributes of an inode. It returns false if the
-// kernel may be about to make the inode with the old ones.
-func (s *shown) drop(k Kernel, ino signet.Ino) bool {
+// presence is whether the kernel has an inode.
+type presence int
+
+const (
+	absent  presence = iota
+	present          // and its attributes are forgotten
+	unborn           // it may be about to make it, with the old attributes
+)
+
+// drop makes the kernel forget the attributes of an inode.
+func (s *shown) drop(k Kernel, ino signet.Ino) presence {
 	if k.DropAttr(ino) {
-		return true
+		return present
 	}
 	now := s.now()
 	if !s.told.has(ino, now) {
-		return true
+		return absent
 	}
 	s.missed.note(ino, now)
-	return false
+	return unborn
 }
 
 // opened is called when the kernel opens an inode, so that it has it.

@@ -123,7 +123,7 @@ func (k *Kernel) dropAttr(ino signet.Ino) bool {
 		i.version++
 		i.attr = nil
 	}
-	return i != nil
+	return i != nil || ino == signet.RootIno // which it always has
 }
 
 // version is called with mu held.
