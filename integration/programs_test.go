@@ -78,7 +78,14 @@ import os; os.setxattr("m", "user.a", b"v")'`},
 func TestPrograms(t *testing.T) {
 	need.Program(t, "git", "tar", "sqlite3", "python3", "make", "gcc")
 	b := &beside{ring: ring.StartWith(t, ring.Config{Hosts: 3, Mount: "allow_other"}), local: t.TempDir(), times: "1", bound: time.Minute}
+	long := need.Long(t)
+	if long {
+		b.times, b.bound = "5", 5*time.Minute
+	}
 	for _, j := range slices.Concat(everyday, archives, services, backups, packages, builds, loads) {
+		if j.long && !long {
+			continue
+		}
 		t.Run(j.name, func(t *testing.T) { b.run(t, &j) })
 	}
 	t.Logf("what took how long, on %s, on the mounts, and the second by the first:\n%s", kindOf(t, b.ring.Host(0), b.local), b.table.String())
@@ -98,15 +105,12 @@ type beside struct {
 // run runs one job on both. The local one comes first, and so finds the programs themselves
 // not yet in memory: for a comparison take the second of two runs (-test.count=2).
 func (b *beside) run(t *testing.T, j *job) {
-	if need.Long(t) {
-		b.times, b.bound = "5", 5*time.Minute
+	if j.long {
 		for _, p := range j.needs {
 			if _, err := exec.LookPath(p); err != nil {
 				t.Fatalf("there is no %s (make test-long installs it)", p)
 			}
 		}
-	} else if j.long {
-		return
 	}
 	need.Program(t, j.needs...)
 	one := b.ring.Host(0)
