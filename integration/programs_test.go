@@ -149,7 +149,7 @@ func (b *beside) part(t *testing.T, h *ring.Host, dir, sources string, i int, sc
 
 // kindOf returns what sort of filesystem a directory is on.
 func kindOf(t *testing.T, h *ring.Host, dir string) string {
-	return mustSh(t, h, time.Minute, `findmnt -n -o FSTYPE -T "$1"`, dir)
+	return mustSh(t, h, time.Minute, `stat -f -c %T "$1"`, dir)
 }
 
 func workingDirectory(t *testing.T) string {
