@@ -31,6 +31,10 @@ func (f *FS) writeAsGuest(ctx context.Context, w *writing) (done bool, err error
 		return true, f.appendLocked(ctx, w)
 	}
 	n.mu.Lock()
+	if err := w.h.intact(); err != nil {
+		n.mu.Unlock()
+		return true, err
+	}
 	n.lay(w)
 	n.mu.Unlock()
 	f.soil(n)

@@ -115,6 +115,9 @@ func (f *FS) lay(w *writing) (way, error) {
 		n.mu.Lock()
 	}
 	defer n.mu.Unlock()
+	if err := w.h.intact(); err != nil {
+		return wayNone, err // its locks were lost since the write began; what is laid before that is discarded
+	}
 	way := f.wayOf(w, session)
 	if w.h.closing {
 		w.h.closing = false
