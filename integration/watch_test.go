@@ -93,8 +93,12 @@ func (w *watcher) read() string {
 	cookies := map[uint32]bool{}
 	for {
 		n, err := unix.Read(w.fd, b)
-		if err != nil {
+		if errors.Is(err, unix.EAGAIN) {
 			break
+		}
+		if err != nil {
+			fmt.Println("read events:", err)
+			os.Exit(1)
 		}
 		for e := b[:n]; len(e) > 0; {
 			wd, mask, cookie, size := int32(binary.NativeEndian.Uint32(e)), binary.NativeEndian.Uint32(e[4:]), binary.NativeEndian.Uint32(e[8:]), binary.NativeEndian.Uint32(e[12:])

@@ -30,14 +30,17 @@ func (s *server) Mapped(ctx context.Context, ino signet.Ino) (bool, error) {
 	if err != nil {
 		return false, signet.Wrap("list programs", "", err)
 	}
-	ctx, cancel := clock.WithTimeout(ctx, s.clock, mapsPatience)
+	patient, cancel := clock.WithTimeout(ctx, s.clock, mapsPatience)
 	defer cancel()
 	want := []byte(fmt.Sprintf(" %s %d ", s.mapsDev, ino))
 	for _, d := range dirs {
 		if _, err := strconv.ParseUint(d.Name(), 10, 32); err != nil {
 			continue
 		}
-		list, ok := s.maps.read(ctx, d.Name())
+		list, ok := s.maps.read(patient, d.Name())
+		if err := ctx.Err(); err != nil {
+			return false, err // who asked has gone: nothing is known
+		}
 		if !ok || sharedWritable(list, want) {
 			return true, nil
 		}
