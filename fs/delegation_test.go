@@ -204,6 +204,37 @@ func TestOwnerFails(t *testing.T) {
 	}
 }
 
+// TestLeaseIsBack has a host without a lease for so short a time that it has one again when the
+// question to a file's owner has failed for want of it: it asks again, and shows nothing old.
+func TestLeaseIsBack(t *testing.T) {
+	t.Parallel()
+	v := fstest.NewVolume(t)
+	a, b := newUser(t, v.Mount()), newUser(t, v.Mount())
+	h, ino := a.create(root, "f", 0o644)
+	a.write(h, 0, "old")
+	a.fsync(h)
+	a.write(h, 0, "newer")
+	hb := b.open(ino, syscall.O_RDONLY)
+	failing := func() { // the next question fails
+		var once sync.Once
+		a.Names.Answer(func(ctx context.Context, ino signet.Ino, why signet.Recall) (r signet.Recalled, err error) {
+			once.Do(func() { err = signet.Errorf(signet.Unavailable, "ask", "", "no lease") })
+			if err != nil {
+				return r, err
+			}
+			return a.Recalled(ctx, ino, why)
+		})
+	}
+	failing()
+	if at := b.stat(ino); at.Size != 5 {
+		t.Errorf("the size is %d", at.Size)
+	}
+	failing()
+	if got := b.read(hb, 0, 10); got != "newer" {
+		t.Errorf("read %q", got)
+	}
+}
+
 // TestTakenInAGap takes a file away from a host while its change feed has a gap. What it
 // had buffered is lost, and it buffers nothing more without asking.
 func TestTakenInAGap(t *testing.T) {
