@@ -22,6 +22,7 @@ type answer struct {
 	view  signet.View
 	attrs []*signet.Attr // those in the answer, to be overlaid
 	once  bool           // another host may change it without telling: not to be kept
+	size  bool           // the kernel asks for the size of a file
 }
 
 // attr reads an inode for the answer.
@@ -91,6 +92,9 @@ func (f *FS) tryLook(ctx context.Context, read func(*answer) error, pass func(*a
 			return false, err
 		}
 	}
+	if a.size {
+		f.tellSize(ctx, a.attrs[0])
+	}
 	pass(a)
 	return true, nil
 }
@@ -148,39 +152,30 @@ func (f *FS) overlaid(at *signet.Attr, index signet.Index) bool {
 	return n == nil || n.overlay(at, index)
 }
 
-// entry makes an answer about a name out of one about an inode.
-func (f *FS) entry(at *signet.Attr, ttl time.Duration) Entry {
-	e := Entry{Attr: *at, EntryTTL: ttl, AttrTTL: ttl}
-	if !f.kernel.epochs.Load() {
-		e.EntryTTL = 0
-	}
-	return e
-}
-
 // made makes an answer to a change. The kernel takes attributes from these without
 // asking whether they were dropped since it asked, as it does with a LOOKUP's or a
-// GETATTR's; so they are for once, and asked for when they are wanted.
-func (f *FS) made(at *signet.Attr, ttl time.Duration) Entry {
-	e := f.entry(at, ttl)
-	e.AttrTTL = 0
-	return e
-}
+// GETATTR's; so they are for once, and asked for when they are wanted. So is the name: what is
+// made is often taken away soon (names.go).
+func made(at *signet.Attr) Entry { return Entry{Attr: *at} }
 
 // outcome is the answer to a change: the inode at, as the released command left it,
 // under a name in parent unless name is nil. If that is still the newest here, which
 // it nearly always is, nothing needs to be settled again.
 func (f *FS) outcome(ctx context.Context, r *Request, parent signet.Ino, name []byte, res signet.Result) (Entry, error) {
 	at := res.Attr
+	if name != nil {
+		f.shown.made(at.Ino)
+	}
 	if f.overlaid(&at, res.Index) {
 		v := f.names.View()
 		defer v.Close()
 		if unchanged(v, parent, name, &res.Attr) {
 			r.pass(&f.gate)
-			return f.made(&at, lifetime(v)), nil
+			return made(&at), nil
 		}
 	}
 	var now *signet.Attr
-	ttl, err := f.answer(ctx, r, func(a *answer) error {
+	_, err := f.answer(ctx, r, func(a *answer) error {
 		if name != nil {
 			if e, err := a.view.Lookup(parent, name); err != nil || e.Ino != at.Ino {
 				return signet.Stale
@@ -192,11 +187,11 @@ func (f *FS) outcome(ctx context.Context, r *Request, parent signet.Ino, name []
 	})
 	switch signet.KindOf(err) {
 	case signet.OK:
-		return f.made(now, ttl), nil
+		return made(now), nil
 	case signet.Stale, signet.NotFound:
 		// Somebody has removed it meanwhile. It was there when our change was made.
 		r.pass(&f.gate)
-		return f.made(&at, 0), nil
+		return made(&at), nil
 	}
 	return Entry{}, err
 }

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,18 +32,13 @@ func (f *FS) Changed(ctx context.Context, b signet.Batch) error {
 
 	// Names that appeared need nothing: absent names are never cached. Those that led
 	// elsewhere may be cached whoever took them away: an own removal is released before
-	// its caller has the answer. But a kernel that does not have a directory has none of its names.
-	names := false
+	// its caller has the answer.
+	names := slices.ContainsFunc(d.removed, func(p place) bool { return f.kernel.names.has(p.dir, p.name) })
 	for ino := range d.attrs {
-		switch f.dropAttr(ino) {
-		case present:
-			names = names || d.removed[ino]
-		case unborn:
-			names = true
-		}
+		names = !f.dropAttr(ino) || names
 	}
 	if names {
-		f.kernel.dropNames()
+		f.kernel.dropNames(f.clock.Now())
 	}
 	f.dropOwn(ctx, d.own, b.Index)
 	if err := f.dropPages(ctx, d.foreign, b.Index); err != nil {
@@ -70,7 +66,7 @@ func (f *FS) dropOwn(ctx context.Context, data rangesOf, index signet.Index) {
 
 // digested is a batch as the kernel is to hear of it.
 type digested struct {
-	removed map[signet.Ino]bool     // directories in which a name was taken away or replaced
+	removed []place                 // names that were taken away or replaced
 	attrs   map[signet.Ino]struct{} // whose attributes changed
 	foreign rangesOf                // bytes that changed without the kernel's doing
 	own     rangesOf                // bytes that the kernel has yet to hear of, from the call's answer
@@ -82,7 +78,7 @@ type rangesOf map[signet.Ino]*extent.Ranges
 // digest sorts a batch and brings what fs itself remembers up to date.
 func (f *FS) digest(d *digested, b *signet.Batch) {
 	d.attrs = make(map[signet.Ino]struct{}, len(b.Changes))
-	d.foreign, d.own, d.removed = rangesOf{}, rangesOf{}, map[signet.Ino]bool{}
+	d.foreign, d.own = rangesOf{}, rangesOf{}
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		switch c.What {
@@ -94,7 +90,7 @@ func (f *FS) digest(d *digested, b *signet.Batch) {
 		}
 		d.attrs[c.Ino] = struct{}{}
 		if c.What&signet.RemovedName != 0 {
-			d.removed[c.Ino] = true
+			d.removed = append(d.removed, place{dir: c.Ino, name: string(c.Name)})
 		}
 		if c.What&signet.Orphaned != 0 {
 			f.nodes.orphaned(c.Ino, true)
@@ -152,13 +148,13 @@ func (f *FS) dropPages(ctx context.Context, data rangesOf, index signet.Index) e
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for ino, set := range data {
-		set := f.toDrop(ino, set, index)
+		set, shorter := f.toDrop(ino, set, index)
 		if set == nil {
 			continue
 		}
 		for r := range set.All() {
 			g.Go(func() error {
-				return f.reads.forget(ctx, f.kernel.get(), f.clock, ino, r.Off, r.End(), index)
+				return f.reads.forget(ctx, f.kernel.get(), f.clock, ino, r.Off, r.End(), index, shorter)
 			})
 		}
 	}
@@ -193,7 +189,7 @@ func (f *FS) Forget(ctx context.Context) error {
 	if err := f.gate.Drain(ctx); err != nil {
 		return signet.Wrap("wait for replies", "", err)
 	}
-	f.kernel.dropNames()
+	f.kernel.dropNames(f.clock.Now())
 	for ino := range data {
 		f.kernel.get().DropAttr(ino)
 	}

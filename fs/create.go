@@ -194,7 +194,7 @@ func (f *FS) create(r *Request, b newborn, flags uint32) (Entry, Handle, OpenFla
 // regular file is Stale: the kernel then walks the path anew and sees what it is.
 func (f *FS) openExisting(ctx context.Context, r *Request, b newborn, flags uint32) (Entry, Handle, OpenFlags, error) {
 	var at *signet.Attr
-	find, err := f.finder(b.parent, b.name, &at)
+	_, find, err := f.finder(b.parent, b.name, &at)
 	if err != nil {
 		return Entry{}, 0, OpenFlags{}, err
 	}

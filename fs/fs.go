@@ -119,9 +119,11 @@ func (f *FS) Close(ctx context.Context) error {
 type kernelPort struct {
 	at     atomic.Pointer[Kernel]
 	epochs atomic.Bool // it can forget names, so names may have a lifetime
+	names  keptNames
 }
 
 func (p *kernelPort) attach(k Kernel) {
+	p.names.begin()
 	p.epochs.Store(k.DropNames() == nil)
 	p.at.Store(&k)
 }
@@ -130,8 +132,9 @@ func (p *kernelPort) get() Kernel { return *p.at.Load() }
 
 // dropNames makes the kernel forget all names. If it cannot, no name has had a
 // lifetime since it was attached, so there is nothing to forget.
-func (p *kernelPort) dropNames() {
+func (p *kernelPort) dropNames(now time.Time) {
 	if p.epochs.Load() {
+		p.names.forget(now) // before: what is given a lifetime meanwhile may be forgotten or not
 		if err := p.get().DropNames(); err != nil {
 			p.epochs.Store(false)
 		}

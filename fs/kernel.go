@@ -19,6 +19,9 @@ type Kernel interface {
 	// from off on if n < 0, and its attributes. It blocks while a READ of one of those
 	// pages is unanswered, and while dirty pages of a writable mapping are written.
 	DropPages(ino signet.Ino, off, n int64)
+	// Grow makes the kernel take a file for at least size bytes long. It may block while
+	// a READ near there is unanswered, but has had its effect by then.
+	Grow(ino signet.Ino, size uint64)
 	// Mapped says whether a program has the inode mapped shared and writable. It takes
 	// milliseconds, or as long as a program needs to end a call on this mount: whoever asks
 	// must hold nothing that such a call may wait for.
@@ -33,6 +36,9 @@ func (NoKernel) DropNames() error { return nil }
 
 // DropAttr does nothing.
 func (NoKernel) DropAttr(signet.Ino) bool { return true }
+
+// Grow does nothing.
+func (NoKernel) Grow(signet.Ino, uint64) {}
 
 // Mapped says no.
 func (NoKernel) Mapped(context.Context, signet.Ino) (bool, error) { return false, nil }

@@ -23,7 +23,7 @@ func (f *FS) Lookup(r *Request, parent signet.Ino, name string) (Entry, error) {
 
 func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name string) (Entry, error) {
 	var at *signet.Attr
-	find, err := f.finder(parent, name, &at)
+	sealed, find, err := f.finder(parent, name, &at)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -31,22 +31,33 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	if err != nil {
 		return Entry{}, signet.Wrap("look up in", inodeText(parent), err)
 	}
+	e := Entry{Attr: *at, AttrTTL: ttl}
 	if ttl > 0 {
 		f.shown.tell(at.Ino)
-	}
-	return f.entry(at, ttl), nil
-}
-
-// finder returns what reads the inode under a name into *at.
-func (f *FS) finder(parent signet.Ino, name string, at **signet.Attr) (func(*answer) error, error) {
-	var sealed []byte
-	if name != "." && name != ".." {
-		var err error
-		if sealed, err = f.seal.SealName(parent, name); err != nil {
-			return nil, signet.Wrap("look up", "", err)
+		if f.keepsName(parent, sealed, at) {
+			e.EntryTTL = ttl
 		}
 	}
-	return func(a *answer) error {
+	return e, nil
+}
+
+// keepsName is called inside the gate for a name in an answer with a lifetime. It says whether
+// the name may have that too.
+func (f *FS) keepsName(dir signet.Ino, sealed []byte, at *signet.Attr) bool {
+	if sealed == nil || !f.kernel.epochs.Load() || !at.IsDir() && f.shown.isNew(at.Ino) {
+		return false
+	}
+	return f.kernel.names.keep(dir, string(sealed), f.clock.Now())
+}
+
+// finder seals a name and returns what reads the inode under it into *at.
+func (f *FS) finder(parent signet.Ino, name string, at **signet.Attr) (sealed []byte, find func(*answer) error, err error) {
+	if name != "." && name != ".." {
+		if sealed, err = f.seal.SealName(parent, name); err != nil {
+			return nil, nil, signet.Wrap("look up", "", err)
+		}
+	}
+	return sealed, func(a *answer) error {
 		ino, err := parent, error(nil)
 		switch name {
 		case ".":
@@ -78,6 +89,7 @@ func (f *FS) GetAttr(r *Request, ino signet.Ino) (signet.Attr, time.Duration, er
 func (f *FS) getAttr(ctx context.Context, r *Request, ino signet.Ino) (*signet.Attr, time.Duration, error) {
 	var at *signet.Attr
 	ttl, err := f.answer(ctx, r, func(a *answer) (err error) {
+		a.size = true
 		at, err = a.attr(ino)
 		return err
 	})

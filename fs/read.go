@@ -7,6 +7,7 @@ import (
 
 	"github.com/signetfs/signet"
 	"github.com/signetfs/signet/fs/extent"
+	"github.com/signetfs/signet/internal/clock"
 )
 
 // Read fills dst from off on and returns how much there was: less than len(dst) only
@@ -64,7 +65,7 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 		now := h.node.kernelKnows()
 		short := got < len(dst) && now.more && now.drops != before.drops
 		if in != nil && !h.direct && (short || t.passing) {
-			f.unkept(r, h.node, off, len(dst))
+			f.unkept(r, h.node)
 		}
 		return got, nil
 	}
@@ -72,16 +73,10 @@ func (f *FS) read(ctx context.Context, r *Request, h *handle, off uint64, dst []
 
 // unkept has the kernel forget what a READ fills its pages with, as soon as it has it.
 // Either the READ met the end of the file, and the kernel may have missed that the file is
-// shorter than it thinks (known.go); or the file's bytes may change without notice.
-func (f *FS) unkept(r *Request, n *node, off uint64, size int) {
-	r.onDone(func() {
-		f.work.Go(func() {
-			n.mu.Lock()
-			n.known.drops++
-			n.mu.Unlock()
-			f.kernel.get().DropPages(n.ino, int64(off), int64(size))
-		})
-	})
+// shorter than it thinks (known.go); or the file's bytes may change without notice. It
+// forgets all of the file, so that it has nothing to forget when the next change comes.
+func (f *FS) unkept(r *Request, n *node) {
+	r.onDone(func() { f.work.Go(func() { f.dropAll(n) }) })
 }
 
 // What came of one round of a READ.
@@ -146,6 +141,9 @@ func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 		return got, readStands, err
 	}
 	if !t.h.direct {
+		if got == 0 {
+			f.lastOf(ctx, in, at.Size)
+		}
 		n.keepsPages()
 	}
 	leave := f.gate.enter()
@@ -155,6 +153,34 @@ func (f *FS) tryRead(ctx context.Context, t *try) (int, verdict, error) {
 	}
 	t.r.onDone(leave)
 	return got, readStands, nil
+}
+
+// lastOf is for a READ that finds the file's end, at size, before what it asks for: the kernel
+// has the file for longer than it is. It waits for READs of what lies before. One of them meets
+// the end itself, and the kernel takes a size only from the first of the READs in flight that
+// come back short (Linux: fuse_read_update_size). The reader may be about to send that one.
+func (f *FS) lastOf(ctx context.Context, in *reading, size uint64) {
+	ctx, cancel := clock.WithTimeout(ctx, f.clock, readPatience)
+	defer cancel()
+	t := f.clock.NewTimer(sendPatience)
+	defer t.Stop()
+	select {
+	case <-t.C():
+	case <-ctx.Done():
+	}
+	for ctx.Err() == nil {
+		b, ended := f.reads.before(in)
+		if b == nil {
+			return
+		}
+		select {
+		case <-ended:
+			if b.off < size { // it waits until the answer is taken in: the page is locked so long
+				f.kernel.get().Grow(b.ino, b.off+1)
+			}
+		case <-ctx.Done():
+		}
+	}
 }
 
 // readied has what a READ must show published: by the file's owner, or by this host if

@@ -38,6 +38,7 @@ type reading struct {
 	off, to uint64
 	index   signet.Index       // guarded by reads.mu; of the view it reads from; 0: none yet
 	anew    context.CancelFunc // guarded by reads.mu; ends the reading from that view
+	ended   chan struct{}      // guarded by reads.mu; closed when it is answered; nil: nobody waits
 }
 
 // begin notes a READ of [off, to).
@@ -83,9 +84,31 @@ func (t *reads) end(r *reading) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.of[r.ino], r)
+	if r.ended != nil {
+		close(r.ended)
+	}
 	if len(t.of[r.ino]) == 0 {
 		delete(t.of, r.ino)
 	}
+	for d := range t.drops[r.ino] {
+		d.look()
+	}
+}
+
+// before returns a READ in flight of what lies before r, and what is closed when it is
+// answered, or nil.
+func (t *reads) before(r *reading) (*reading, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for b := range t.of[r.ino] {
+		if b.off < r.off {
+			if b.ended == nil {
+				b.ended = make(chan struct{})
+			}
+			return b, b.ended
+		}
+	}
+	return nil, nil
 }
 
 // drop is a range of an inode that the kernel is to forget, because of a batch.
@@ -93,6 +116,7 @@ type drop struct {
 	ino     signet.Ino
 	off, to uint64
 	index   signet.Index
+	shorter bool // the kernel may have the file for longer than it is, see advance
 
 	todo   extent.Ranges         // guarded by reads.mu; neither dropped nor covered
 	called map[extent.Range]bool // guarded by reads.mu; what DropPages was called for
@@ -109,8 +133,8 @@ func (d *drop) look() {
 
 // forget makes the kernel forget the pages of [off, to) of ino as they were before
 // index. It returns when that is done.
-func (t *reads) forget(ctx context.Context, k Kernel, c clock.Clock, ino signet.Ino, off, to uint64, index signet.Index) error {
-	d := &drop{ino: ino, off: off, to: to, index: index,
+func (t *reads) forget(ctx context.Context, k Kernel, c clock.Clock, ino signet.Ino, off, to uint64, index signet.Index, shorter bool) error {
+	d := &drop{ino: ino, off: off, to: to, index: index, shorter: shorter,
 		called: make(map[extent.Range]bool), again: make(chan struct{}, 1)}
 	d.todo.Add(off, to-off)
 	t.mu.Lock()
@@ -153,11 +177,15 @@ func (t *reads) forget(ctx context.Context, k Kernel, c clock.Clock, ino signet.
 }
 
 // advance takes what is covered out of what is to do and returns the ranges that
-// DropPages is to be called for now: an earlier call for a larger range may be stuck.
+// DropPages is to be called for now: an earlier call for a larger range may be stuck. Where a
+// READ may come back short and correct the size that the kernel has, it is waited for first, for
+// the kernel does not take a size that it asked for before it was made to forget (known.go).
 func (t *reads) advance(d *drop, impatient bool) (calls []extent.Range, done bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	older := false
 	for r := range t.of[d.ino] {
+		older = older || r.index < d.index
 		switch {
 		case r.off >= d.to || r.to <= d.off:
 		case r.index >= d.index:
@@ -165,6 +193,9 @@ func (t *reads) advance(d *drop, impatient bool) (calls []extent.Range, done boo
 		case impatient && r.anew != nil:
 			r.anew()
 		}
+	}
+	if older && d.shorter && !impatient {
+		return nil, d.todo.Count() == 0
 	}
 	for r := range d.todo.All() {
 		if !d.called[r] {

@@ -50,6 +50,7 @@ type shown struct {
 	began  time.Time
 	told   recent // in the answer to a LOOKUP
 	missed recent // changed, and the kernel did not have them yet
+	fresh  recent // made here
 }
 
 func (s *shown) begin(c clock.Clock) { s.clock, s.began = c, c.Now() }
@@ -60,27 +61,25 @@ func (s *shown) now() time.Duration { return 1 + s.clock.Now().Sub(s.began) }
 // tell is called inside the gate for an inode in an answer that has a lifetime.
 func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.now()) }
 
-// presence is whether the kernel has an inode.
-type presence int
-
-const (
-	absent  presence = iota
-	present          // and its attributes are forgotten
-	unborn           // it may be about to make it, with the old attributes
-)
-
-// drop makes the kernel forget the attributes of an inode.
-func (s *shown) drop(k Kernel, ino signet.Ino) presence {
+// drop makes the kernel forget the attributes of an inode. It returns false if the
+// kernel may be about to make the inode with the old ones.
+func (s *shown) drop(k Kernel, ino signet.Ino) bool {
 	if k.DropAttr(ino) {
-		return present
+		return true
 	}
 	now := s.now()
 	if !s.told.has(ino, now) {
-		return absent
+		return true
 	}
 	s.missed.note(ino, now)
-	return unborn
+	return false
 }
+
+// made notes an inode that was made here just now.
+func (s *shown) made(ino signet.Ino) { s.fresh.note(ino, s.now()) }
+
+// isNew says whether an inode was made here in the last shownFor.
+func (s *shown) isNew(ino signet.Ino) bool { return s.fresh.has(ino, s.now()) }
 
 // opened is called when the kernel opens an inode, so that it has it.
 func (s *shown) opened(k Kernel, ino signet.Ino) {

@@ -21,6 +21,10 @@ const (
 	// it back long before; it only bounds memory of things nobody changes.
 	cacheFor = time.Hour
 
+	// namesRest is for how long names have no lifetime after the kernel was made to forget
+	// them. Each step of each path costs a question meanwhile, of some 30 us.
+	namesRest = time.Second
+
 	// writeBackAfter is how old unpublished data gets before it is published without
 	// being asked to: what a local filesystem's journal takes too.
 	writeBackAfter = 5 * time.Second
@@ -68,4 +72,7 @@ const (
 	// batch, until it has it read anew: a READ held up by a slow host must not hold up
 	// every change of the cluster.
 	readPatience = 50 * time.Millisecond
+
+	// sendPatience is how long a program may take to send the second READ of one read(2).
+	sendPatience = 20 * time.Millisecond
 )

@@ -125,7 +125,9 @@ func (f *FS) lay(w *writing) (way, error) {
 	}
 	if way == wayBuffer || way == wayThrough {
 		n.lay(w)
-		n.known.pages = n.known.pages || !w.h.direct
+		if !w.h.direct {
+			n.known.getPages()
+		}
 	}
 	return way, nil
 }

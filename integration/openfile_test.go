@@ -175,6 +175,7 @@ func (s *openFile) read() {
 		return
 	}
 	off, n := s.offset(), 1+s.rnd.IntN(20_000)
+	s.note(o.host, "read %d bytes at %d of %d through %d", n, off, len(s.want), o.fd)
 	got := o.host.MustDo(ring.Call{Op: ring.OpRead, FD: o.fd, Off: int64(off), Len: int64(n)}).Data
 	want := s.want[min(off, len(s.want)):min(off+n, len(s.want))]
 	if d := ring.Difference(got, want); d != "" {
@@ -183,6 +184,7 @@ func (s *openFile) read() {
 }
 
 func (s *openFile) stat(h *ring.Host) {
+	s.note(h, "stat of %d bytes", len(s.want))
 	if got := h.Stat(s.path); got.Size != int64(len(s.want)) {
 		s.fail(h, "stat says %d bytes, want %d", got.Size, len(s.want))
 	}
@@ -237,8 +239,12 @@ func (s *openFile) peek() {
 	o.host.MustDo(ring.Call{Op: ring.OpStatFD, FD: o.fd})
 	off := s.rnd.IntN(len(s.want))
 	n := min(1+s.rnd.IntN(20_000), len(s.want)-off)
-	got := o.host.MustDo(ring.Call{Op: ring.OpPeek, Map: o.mapped, Off: int64(off), Len: int64(n)}).Data
-	if d := ring.Difference(got, s.want[off:off+n]); d != "" {
+	s.note(o.host, "look at %d bytes at %d of %d through the mapping of %d", n, off, len(s.want), o.fd)
+	got, err := o.host.Do(ring.Call{Op: ring.OpPeek, Map: o.mapped, Off: int64(off), Len: int64(n)})
+	if err != nil {
+		s.fail(o.host, "look at %d bytes at %d of %d through the mapping of %d: %v", n, off, len(s.want), o.fd, err)
+	}
+	if d := ring.Difference(got.Data, s.want[off:off+n]); d != "" {
 		s.fail(o.host, "look at %d bytes at %d through the mapping of %d: %s", n, off, o.fd, d)
 	}
 }

@@ -18,7 +18,8 @@ const PageSize = 4096
 // unanswered: DropPages waits for those, in order, as the real one does. As there, a
 // LOOKUP's and a GETATTR's reply takes effect only some time after it was written; by
 // then names count for the epoch, and attributes of an inode that it had for the
-// version, at which they were asked for.
+// version, at which they were asked for. A file ends for it where the last attributes that
+// it believed say, or a short READ of the version at which that was sent.
 type Kernel struct {
 	// Hold, if not nil, is called when a reply was computed, with what it is the reply
 	// to, and again when it was written and has no effect yet ("lookup written").
@@ -44,8 +45,9 @@ type cachedName struct {
 }
 
 type cachedInode struct {
-	version int // goes up when the attributes are dropped
+	version int // goes up when the attributes are dropped, and with each size that it gets
 	attr    *signet.Attr
+	size    int64 // of the file, for read(2), whatever became of attr
 }
 
 type pageID struct {
@@ -55,7 +57,7 @@ type pageID struct {
 
 type page struct {
 	locked bool
-	data   []byte // up to the end of the file
+	data   []byte
 }
 
 // NewKernel returns a kernel with empty caches.
@@ -141,10 +143,28 @@ func (k *Kernel) learn(at *signet.Attr, ttl time.Duration, version int) {
 		i = &cachedInode{}
 		k.inodes[at.Ino] = i
 	}
-	if ttl > 0 && i.version <= version {
+	if i.version > version {
+		return
+	}
+	i.version, i.size = i.version+1, int64(at.Size)
+	if ttl > 0 {
 		at := *at
 		i.attr = &at
 	}
+}
+
+// grow is called with mu held.
+func (k *Kernel) grow(ino signet.Ino, size int64) {
+	if i := k.inodes[ino]; i != nil && i.size < size {
+		i.version, i.size = i.version+1, size
+	}
+}
+
+// Grow makes a file at least size bytes long.
+func (k *Kernel) Grow(ino signet.Ino, size uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.grow(ino, int64(size))
 }
 
 // DropPages forgets pages one after the other, waiting for locked ones.
@@ -275,22 +295,33 @@ func (k *Kernel) Read(ctx context.Context, f *fs.FS, h fs.Handle, ino signet.Ino
 		got, err := f.Read(r, h, off, buf, 0)
 		return buf[:got], err
 	}
+	if off+n > k.size(ino) {
+		if _, err := k.Stat(ctx, f, ino); err != nil {
+			return nil, err
+		}
+	}
 	var out []byte
-	for no := off / PageSize; no*PageSize < off+n; no++ {
+	for no := off / PageSize; no*PageSize < min(off+n, k.size(ino)); no++ {
 		data, err := k.page(ctx, f, h, pageID{ino, no})
 		if err != nil {
 			return nil, err
 		}
 		from := max(off-no*PageSize, 0)
-		to := min(off+n-no*PageSize, int64(len(data)))
+		to := min(off+n, k.size(ino), (no+1)*PageSize) - no*PageSize
 		if from < to {
 			out = append(out, data[from:to]...)
 		}
-		if len(data) < PageSize {
-			break
-		}
 	}
 	return out, nil
+}
+
+func (k *Kernel) size(ino signet.Ino) int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i := k.inodes[ino]; i != nil {
+		return i.size
+	}
+	return 0
 }
 
 func (k *Kernel) page(ctx context.Context, f *fs.FS, h fs.Handle, id pageID) ([]byte, error) {
@@ -304,6 +335,7 @@ func (k *Kernel) page(ctx context.Context, f *fs.FS, h fs.Handle, id pageID) ([]
 	}
 	p := &page{locked: true}
 	k.pages[id] = p
+	version := k.version(id.ino)
 	k.mu.Unlock()
 
 	buf := make([]byte, PageSize)
@@ -315,7 +347,10 @@ func (k *Kernel) page(ctx context.Context, f *fs.FS, h fs.Handle, id pageID) ([]
 	if err != nil {
 		delete(k.pages, id)
 	} else {
-		p.data = buf[:n]
+		p.data = buf // zeros where there is nothing, and the size tells how much there is
+		if i, end := k.inodes[id.ino], id.no*PageSize+int64(n); n < PageSize && i != nil && i.version <= version && end < i.size {
+			i.version, i.size = i.version+1, end
+		}
 	}
 	k.changed.Broadcast()
 	k.mu.Unlock()
@@ -333,11 +368,12 @@ func (k *Kernel) Wrote(ino signet.Ino, off int64, data []byte) {
 		if p == nil {
 			continue
 		}
-		full := make([]byte, PageSize)
-		size := copy(full, p.data)
+		full := make([]byte, PageSize) // who reads the page now may have the old one
+		copy(full, p.data)
 		from := max(off, no*PageSize)
 		to := min(off+int64(len(data)), (no+1)*PageSize)
 		copy(full[from-no*PageSize:], data[from-off:to-off])
-		p.data = full[:max(size, int(to-no*PageSize))]
+		p.data = full
 	}
+	k.grow(ino, off+int64(len(data)))
 }

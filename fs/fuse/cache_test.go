@@ -142,6 +142,49 @@ func TestPagesAreRememberedUntilDropped(t *testing.T) {
 	}
 }
 
+// A read(2) near the end asks for the file's size. If the kernel is made to forget the attributes
+// meanwhile it does not believe the answer and goes on with the size it had. Grow is for that.
+func TestSizeThatWasAskedForInVain(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "python3")
+	for _, size := range []int{5, 4096, 4097, 10000, 1 << 20} {
+		for _, grow := range []bool{false, true} {
+			v, opened, h := newTiny("a"), newHeld(), newHeld()
+			v.set("a", "old")
+			m := mountTiny(t, v)
+			must(t, "cat", m.Path()+"/a")
+			v.holding("getxattr user.x", opened)
+			c := begin(t, "python3", "-c", `import os,sys
+f=os.open(sys.argv[1],os.O_RDONLY)
+try: os.getxattr(f,"user.x")
+except OSError: pass
+os.write(1,os.read(f,2<<20))`, m.Path()+"/a")
+			opened.entered(t, 1)
+			data := strings.Repeat("new ", size/4+1)[:size]
+			v.set("a", data)
+			a := v.ino("a")
+			m.server.DropPages(a, 0, -1)
+			v.holding("getattr", h)
+			close(opened.let)
+			h.entered(t, 1)
+			m.server.DropAttr(a)
+			want := "new"
+			if grow {
+				m.server.Grow(12345, 100) // not cached: nothing happens
+				m.server.Grow(a, uint64(size))
+				m.server.Grow(a, 2) // it is longer than that
+				m.server.Grow(a, 0)
+				want = data
+			}
+			close(h.let)
+			within20(t, c.exited, "python3")
+			if got := c.out.String(); got != want {
+				t.Errorf("of %d bytes %d were read, grown: %v: %.20q", size, len(got), grow, got)
+			}
+		}
+	}
+}
+
 // Dropping pages waits for a READ of them that is in flight, and for nothing else;
 // dropping attributes does not even wait for that. fs builds on exactly this.
 func TestDroppingPagesBesideARead(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/signetfs/signet"
 )
 
 // conn is the way to the kernel: an open /dev/fuse with a mount on it (in tests one
@@ -41,6 +43,34 @@ func (c *conn) write(p []byte) error {
 	}
 	for {
 		_, err := unix.Write(c.fd, p)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// unreadable is a byte at which the kernel fails to read.
+var unreadable = sync.OnceValues(func() ([]byte, error) {
+	p, err := unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, signet.Wrap("reserve memory", "", err)
+	}
+	return p[:1], nil
+})
+
+// writeTorn hands a message to the kernel of which it cannot read the last byte.
+func (c *conn) writeTorn(p []byte) error {
+	last, err := unreadable()
+	if err != nil {
+		return err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return unix.ENODEV
+	}
+	for {
+		_, err := unix.Writev(c.fd, [][]byte{p, last})
 		if err != unix.EINTR {
 			return err
 		}

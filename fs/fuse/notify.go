@@ -12,6 +12,7 @@ import (
 // the code and whose unique is 0, and a body.
 const (
 	notifyInvalInode = 2
+	notifyStore      = 4
 	notifyIncEpoch   = 8
 	incEpochMinor    = 44 // the protocol version 7.44 that introduced it
 )
@@ -58,6 +59,28 @@ func (s *server) invalInode(ino signet.Ino, off, n int64) bool {
 		s.log.Error("fuse: the kernel did not take a notification", "inode", ino, "off", off, "len", n, "err", err)
 	}
 	return true
+}
+
+// Grow has the kernel take a file for at least size bytes long, if it has the inode. There is
+// no notification for that. STORE, which puts bytes into the page cache, makes the file reach to
+// their end before it looks at them, so this is a STORE of the last byte that cannot be read
+// (EFAULT). It may wait for a READ of that byte, but only when the size is set.
+func (s *server) Grow(ino signet.Ino, size uint64) {
+	if size == 0 || size > math.MaxInt64 {
+		return
+	}
+	var buf [outHeaderSize + 24]byte
+	msg := buf[:]
+	native.PutUint32(msg[0:], uint32(len(msg)+1))
+	native.PutUint32(msg[4:], notifyStore)
+	native.PutUint64(msg[outHeaderSize:], uint64(ino))
+	native.PutUint64(msg[outHeaderSize+8:], size-1)
+	native.PutUint32(msg[outHeaderSize+16:], 1)
+	switch err := s.conn.writeTorn(msg); err {
+	case nil, syscall.EFAULT, syscall.ENOENT, syscall.ENODEV, syscall.ENOTCONN:
+	default:
+		s.log.Error("fuse: the kernel did not take a notification", "inode", ino, "size", size, "err", err)
+	}
 }
 
 // notify sends one notification. It returns ENOENT if the kernel does not have the

@@ -1,0 +1,66 @@
+package fs
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/signetfs/signet"
+)
+
+// This file keeps the kernel from being made to forget names more often than it must. When
+// it is, it does more than asked: the next walk through a directory takes that directory out of
+// the kernel's tree until the LOOKUP is answered, and meanwhile getcwd(2) fails in there with
+// ENOENT, which programs do not expect. (Linux: d_invalidate after fuse_dentry_revalidate, d_unlinked
+// in getcwd.) A name without a lifetime is looked up anew too, but stays where it is. So:
+//
+//   - What is taken away matters only if the name was given a lifetime.
+//   - The answer that makes a name gives it none, nor do the LOOKUPs of a file made here in the
+//     last seconds: most names that are taken away are those of temporary files.
+//   - When the kernel was made to forget, names have no lifetime for namesRest. Whoever removes
+//     a tree of old files has all names forgotten once in that time, and not for each file.
+
+// keptNames are the names that the kernel need not ask for.
+type keptNames struct {
+	mu   sync.Mutex
+	seed maphash.Seed
+	era  uint32          // guarded by mu; how often names were forgotten
+	told [1 << 16]uint32 // guarded by mu; the era in which a name of this hash was given a lifetime last
+	rest time.Time       // guarded by mu; until when none is
+}
+
+func (n *keptNames) slot(dir signet.Ino, sealed string) *uint32 {
+	var h maphash.Hash
+	h.SetSeed(n.seed)
+	maphash.WriteComparable(&h, dir)
+	h.WriteString(sealed)
+	return &n.told[h.Sum64()%uint64(len(n.told))]
+}
+
+func (n *keptNames) begin() { n.seed, n.era = maphash.MakeSeed(), 1 }
+
+// keep says whether a name may have a lifetime now. It is called inside the gate.
+func (n *keptNames) keep(dir signet.Ino, sealed string, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now.Before(n.rest) {
+		return false
+	}
+	*n.slot(dir, sealed) = n.era
+	return true
+}
+
+// has says whether a name may have one. It may be wrong about names that have none.
+func (n *keptNames) has(dir signet.Ino, sealed string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return *n.slot(dir, sealed) == n.era
+}
+
+// forget notes that the kernel is made to forget all names.
+func (n *keptNames) forget(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.era++
+	n.rest = now.Add(namesRest)
+}
