@@ -23,12 +23,13 @@ import (
 // keptNames are the names that the kernel need not ask for.
 type keptNames struct {
 	mu   sync.Mutex
-	seed maphash.Seed
+	seed maphash.Seed    // guarded by mu
 	era  uint32          // guarded by mu; how often names were forgotten
 	told [1 << 16]uint32 // guarded by mu; the era in which a name of this hash was given a lifetime last
 	rest time.Time       // guarded by mu; until when none is
 }
 
+// slot is called with mu held, after begin.
 func (n *keptNames) slot(dir signet.Ino, sealed string) *uint32 {
 	var h maphash.Hash
 	h.SetSeed(n.seed)
@@ -37,7 +38,12 @@ func (n *keptNames) slot(dir signet.Ino, sealed string) *uint32 {
 	return &n.told[h.Sum64()%uint64(len(n.told))]
 }
 
-func (n *keptNames) begin() { n.seed, n.era = maphash.MakeSeed(), 1 }
+// begin is called when a kernel is attached.
+func (n *keptNames) begin() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seed, n.era = maphash.MakeSeed(), 1
+}
 
 // keep says whether a name may have a lifetime now. It is called inside the gate.
 func (n *keptNames) keep(dir signet.Ino, sealed string, now time.Time) bool {

@@ -104,6 +104,29 @@ func (p *postgres) killed(h *ring.Host, server *netlab.Process) *netlab.Process 
 	return server
 }
 
+// postgresHow runs what follows as the server's user, with the server's data in ./data. It waits
+// for whoever it starts.
+const postgresHow = `bin=$(dirname "$(ls -d /usr/lib/postgresql/*/bin/pg_amcheck | tail -n 1)"); if [ ! -d data ]; then mkdir -m 700 data; chown postgres: data; fi
+cd data; export PATH="$bin:$PATH" PGHOST="$PWD" PGDATA="$PWD" PGDATABASE=postgres LC_ALL=C HOME=/ n=$((20000 * $2))
+as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+begin() { as pg_ctl start -s -w -t 50 -l log -o '-c listen_addresses= -c unix_socket_directories=. -c max_wal_size=64MB'; }
+finish() { as pg_ctl stop -s -m fast; as pg_checksums --check | grep 'Bad checksums'; if grep -E 'PANIC|ERROR' log; then exit 1; fi; }
+all() { as psql -XAtc "select count(*), md5(string_agg(t::text, ',' order by k)) from t"; as pg_amcheck --install-missing --heapallindexed --parent-check postgres; }
+`
+
+// database is used by one host after the other.
+var database = []job{
+	{name: "PostgreSQL", needs: []string{"setpriv"}, long: true, parts: []onHost{
+		{0, postgresHow + `as initdb -k -N --wal-segsize=1 -A trust -U postgres --no-instructions >/dev/null; begin
+			as psql -XAtqc "create table t as select k, md5(k::text) v from generate_series(1, $n) k" -c "create unique index i on t(k)" -c "create index j on t(v)"; all; finish`},
+		{1, postgresHow + `begin; all; as psql -XAtq -c "update t set v = v || 'x' where k % 3 = 0" -c "delete from t where k % 5 = 0" -c vacuum
+			as psql -XAtqc "begin" -c "delete from t" -c "rollback"; all; as pg_dump | grep -v '^.\(un\)\?restrict' | sha256sum; finish`},
+		{2, postgresHow + `begin; all; as psql -XAtqc "vacuum full t" -c "reindex table t" -c "cluster t using i"; all; as pg_dump -Fc -f dump; as createdb copy; as pg_restore -d copy dump
+			PGDATABASE=copy all; finish`},
+		{0, postgresHow + `begin; all; as dropdb copy; finish`},
+	}},
+}
+
 // TestPostgres has a database server keep its data on a mount, killed while it works, and
 // then on another host's.
 func TestPostgres(t *testing.T) {

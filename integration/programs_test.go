@@ -82,7 +82,7 @@ func TestPrograms(t *testing.T) {
 	if long {
 		b.times, b.bound = "5", 5*time.Minute
 	}
-	for _, j := range slices.Concat(everyday, archives, services, backups, packages, builds, loads) {
+	for _, j := range slices.Concat(everyday, archives, services, database, backups, packages, builds, loads) {
 		if j.long && !long {
 			continue
 		}
