@@ -25,6 +25,7 @@ type Config struct {
 	Mount    string                  // options of mount -o
 	NoKey    []int                   // hosts that join without the volume's key, and do not mount
 	Init     []string                // additional arguments of signet init
+	Offer    string                  // capacity that each host offers, if not all that its disk has
 	Names    []string                // of the hosts, if they are not to be host0, host1 and so on
 	Env      []string                // additional environment of daemons and commands
 	EnvOf    func(host int) []string // the same for one host; may be nil
@@ -88,7 +89,7 @@ func StartWith(t testing.TB, config Config) *Ring {
 	t.Cleanup(r.wantNoPanics)
 	began := time.Now()
 	first := r.hosts[0]
-	out := first.Must("init", append([]string{"--json", "--name", config.name(0), "--listen", first.Address()}, config.Init...)...)
+	out := first.Must("init", slices.Concat([]string{"--json"}, first.memberArgs(), config.Init)...)
 	if err := json.Unmarshal([]byte(out), &r.Init); err != nil {
 		t.Fatalf("init printed %q: %v", out, err)
 	}
@@ -130,12 +131,21 @@ func voters(n int) int {
 
 // Join makes the host a member with a token. It does not start it.
 func (h *Host) Join(token string) error {
-	args := []string{"--name", h.ring.config.name(h.index), "--listen", h.Address()}
+	args := h.memberArgs()
 	if h.ring.config.noKey(h.index) {
 		args = append(args, "--no-key")
 	}
 	_, err := h.SignetIn(h.State(), token+"\n", "join", args...)
 	return err
+}
+
+// memberArgs are those of init and join alike.
+func (h *Host) memberArgs() []string {
+	args := []string{"--name", h.ring.config.name(h.index), "--listen", h.Address()}
+	if o := h.ring.config.Offer; o != "" {
+		args = append(args, "--capacity", o)
+	}
+	return args
 }
 
 // Host returns host i, counted from 0.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,7 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Elapsed float64 // seconds; with pass and fail
 }
 
 // key names a test.
@@ -28,6 +30,18 @@ type running struct {
 	output []string
 }
 
+// lasted is how long a whole test took, with its subtests.
+type lasted struct {
+	key
+	seconds float64
+}
+
+// maxSlow is how many of the slowest tests are listed, of those that take slow or longer.
+const (
+	maxSlow = 15
+	slow    = 10 * time.Second
+)
+
 // report turns the events of a test run back into what go test prints without -v:
 // the output of failed tests and a line for each package. It counts and keeps the
 // skipped ones.
@@ -36,6 +50,7 @@ type report struct {
 	ci      bool
 	tests   map[key]*running
 	skipped []string
+	slow    []lasted
 	passed  int
 	broken  int
 	unbuilt int
@@ -60,6 +75,9 @@ func (r *report) add(e event, now time.Time) {
 		t = &running{since: now}
 		r.tests[k] = t
 		r.markParents(k)
+	}
+	if e.Elapsed >= slow.Seconds() && !strings.Contains(e.Test, "/") {
+		r.slow = append(r.slow, lasted{k, e.Elapsed})
 	}
 	switch e.Action {
 	case "pause":
@@ -155,6 +173,18 @@ func reason(output []string) string {
 	return "no reason given"
 }
 
+// listSlow prints where the time went.
+func (r *report) listSlow() {
+	if len(r.slow) == 0 {
+		return
+	}
+	slices.SortStableFunc(r.slow, func(a, b lasted) int { return cmp.Compare(b.seconds, a.seconds) })
+	r.say("\nslowest:\n")
+	for _, t := range r.slow[:min(len(r.slow), maxSlow)] {
+		r.say("  %4.0f s  %s %s\n", t.seconds, t.pkg, t.test)
+	}
+}
+
 // summary prints the outcome and says whether the run failed.
 func (r *report) summary() bool {
 	if len(r.skipped) > 0 {
@@ -168,6 +198,7 @@ func (r *report) summary() bool {
 			r.failed = true
 		}
 	}
+	r.listSlow()
 	verdict := "passed"
 	if r.failed {
 		verdict = "FAILED"

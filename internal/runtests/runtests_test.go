@@ -113,6 +113,18 @@ func TestWaitingIsNotRunning(t *testing.T) {
 	}
 }
 
+func TestSlowestAreListed(t *testing.T) {
+	var out strings.Builder
+	r := newReport(&out, false)
+	for test, seconds := range map[string]float64{"A": 12, "B": 9.9, "C": 300, "A/1": 11} {
+		r.add(event{Action: "pass", Package: "p", Test: test, Elapsed: seconds}, time.Unix(0, 0))
+	}
+	r.summary()
+	if want := "\nslowest:\n   300 s  p C\n    12 s  p A\n\npassed: 4 tests"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
 func TestParentOf(t *testing.T) {
 	for line, want := range map[string]int{
 		"12 (house.test) S 7 12 12 0": 7,
