@@ -33,10 +33,10 @@ func (f *FS) lookup(ctx context.Context, r *Request, parent signet.Ino, name str
 	}
 	e := Entry{Attr: *at, AttrTTL: ttl}
 	if ttl > 0 {
-		f.shown.tell(at.Ino)
 		if f.keepsName(parent, sealed, at) {
 			e.EntryTTL = ttl
 		}
+		f.shown.tell(at.Ino, e.EntryTTL > 0)
 	}
 	return e, nil
 }

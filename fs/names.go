@@ -23,19 +23,26 @@ import (
 // keptNames are the names that the kernel need not ask for.
 type keptNames struct {
 	mu   sync.Mutex
-	seed maphash.Seed    // guarded by mu
-	era  uint32          // guarded by mu; how often names were forgotten
-	told [1 << 16]uint32 // guarded by mu; the era in which a name of this hash was given a lifetime last
-	rest time.Time       // guarded by mu; until when none is
+	seed maphash.Seed  // guarded by mu
+	era  uint32        // guarded by mu; how often names were forgotten
+	told [1 << 16]mark // guarded by mu; names by their hash
+	rest time.Time     // guarded by mu; until when none is
 }
 
-// slot is called with mu held, after begin.
-func (n *keptNames) slot(dir signet.Ino, sealed string) *uint32 {
+// mark is of names that were given a lifetime.
+type mark struct {
+	era uint32 // in which it was
+	tag uint32 // more of the name's hash; 0: several names share the mark
+}
+
+// slot returns where the mark of a name is, and its tag. It is called with mu held.
+func (n *keptNames) slot(dir signet.Ino, sealed string) (m *mark, tag uint32) {
 	var h maphash.Hash
 	h.SetSeed(n.seed)
 	maphash.WriteComparable(&h, dir)
 	h.WriteString(sealed)
-	return &n.told[h.Sum64()%uint64(len(n.told))]
+	sum := h.Sum64()
+	return &n.told[sum%uint64(len(n.told))], uint32(sum>>32) | 1
 }
 
 // begin is called when a kernel is attached.
@@ -52,15 +59,20 @@ func (n *keptNames) keep(dir signet.Ino, sealed string, now time.Time) bool {
 	if now.Before(n.rest) {
 		return false
 	}
-	*n.slot(dir, sealed) = n.era
+	m, tag := n.slot(dir, sealed)
+	if m.era == n.era && m.tag != tag {
+		tag = 0
+	}
+	*m = mark{n.era, tag}
 	return true
 }
 
-// has says whether a name may have one. It may be wrong about names that have none.
+// has says whether a name may have one. It is seldom wrong about names that have none.
 func (n *keptNames) has(dir signet.Ino, sealed string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return *n.slot(dir, sealed) == n.era
+	m, tag := n.slot(dir, sealed)
+	return m.era == n.era && (m.tag == tag || m.tag == 0)
 }
 
 // forget notes that the kernel is made to forget all names.

@@ -16,9 +16,9 @@ import (
 // lifetime, would then stay.
 //
 // So the mount remembers for a while which inodes it has shown the kernel, and for
-// which of those a DropAttr found nothing. For one of these all names are dropped:
-// the name it was found by is of the old epoch, and is looked up anew. And when it is
-// opened, so that the kernel must have it by now, its attributes are dropped again.
+// which of those a DropAttr found nothing. For one of these all names are dropped: the
+// name it was found by is of the old epoch, and is looked up anew, as it is if it
+// has no lifetime. And when it is opened, so that the kernel must have it by now, its attributes are dropped again.
 // (Linux: fuse_lookup_name takes the version before it asks, fuse_iget compares it,
 // fuse_reverse_inval_inode returns ENOENT for an inode that is not there.)
 
@@ -49,6 +49,7 @@ type shown struct {
 	clock  clock.Clock
 	began  time.Time
 	told   recent // in the answer to a LOOKUP
+	kept   recent // likewise, and the name has a lifetime
 	missed recent // changed, and the kernel did not have them yet
 	fresh  recent // made here
 }
@@ -58,11 +59,18 @@ func (s *shown) begin(c clock.Clock) { s.clock, s.began = c, c.Now() }
 // now is never 0.
 func (s *shown) now() time.Duration { return 1 + s.clock.Now().Sub(s.began) }
 
-// tell is called inside the gate for an inode in an answer that has a lifetime.
-func (s *shown) tell(ino signet.Ino) { s.told.note(ino, s.now()) }
+// tell is called inside the gate for an inode in an answer that has a lifetime. kept says
+// whether the name that it was found by has one, too.
+func (s *shown) tell(ino signet.Ino, kept bool) {
+	now := s.now()
+	s.told.note(ino, now)
+	if kept {
+		s.kept.note(ino, now)
+	}
+}
 
 // drop makes the kernel forget the attributes of an inode. It returns false if the
-// kernel may be about to make the inode with the old ones.
+// kernel may be about to make the inode with the old ones, and not look it up again.
 func (s *shown) drop(k Kernel, ino signet.Ino) bool {
 	if k.DropAttr(ino) {
 		return true
@@ -72,7 +80,7 @@ func (s *shown) drop(k Kernel, ino signet.Ino) bool {
 		return true
 	}
 	s.missed.note(ino, now)
-	return false
+	return !s.kept.has(ino, now)
 }
 
 // made notes an inode that was made here just now.
