@@ -6,6 +6,10 @@ const goHow = `export GOCACHE="$PWD/cache" GOPROXY=off GOTOOLCHAIN=local GOTELEM
 work() { grep -o '^[^ ]*/\(compile\|link\|vet\) .*-\(p\|o\) [^ ]*\|/vet ' | sed 's/.*-p //; s/^[^ ]*\/\(link\) .*/\1/' | sort | uniq -c; }
 `
 
+// goOwn calls Go with the modules that were downloaded to test this project.
+const goOwn = `own() { GOMODCACHE="$(HOME=$(getent passwd "$(id -u)" | cut -d: -f6) go env GOMODCACHE)" "$@"; }
+`
+
 // goModule makes a module of 12 packages, each of which imports some of those before it.
 const goModule = `mkdir mod; cd mod; printf 'module example.org/m\n\ngo 1.21\n' >go.mod; set +x
 for i in $(seq 12); do
@@ -36,5 +40,12 @@ var builds = []job{
 			go vet -trimpath -x ./... 2>&1 | work; sed -i 's/return n/return n + 1/' p3/p.go`},
 		{2, goHow + `cd mod; go build -trimpath -x ./... 2>&1 | work; go build -trimpath -x ./... 2>&1 | work; touch p3/p.go; go build -trimpath -x ./... 2>&1 | work`},
 		{0, goHow + `cd mod; go build -trimpath -x ./... 2>&1 | work; go vet -trimpath -x ./... 2>&1 | work; go list -trimpath -export -f '{{.Export}}' ./... | sed 's/.*cache//'`},
+	}},
+	// This project itself, with some hundred packages of others, which lie where the user's Go keeps them.
+	{name: "go, large", needs: []string{"go", "tar"}, long: true, parts: []onHost{
+		{0, goHow + goOwn + `mkdir src; (cd "$1/.." && tar -c --exclude=.git --exclude=./bin .) | tar -x -C src; cd src; own go build -trimpath -buildvcs=false -o ../signet ./cmd/signet; sha256sum ../signet`},
+		{1, goHow + goOwn + `cd src; own go build -trimpath -buildvcs=false -x -o ../again ./cmd/signet 2>&1 | work; cmp ../signet ../again
+			echo '// changed' >>wire/doc.go; own go build -trimpath -buildvcs=false -x -o ../again ./cmd/signet 2>&1 | work; ../again version | wc -l`},
+		{2, goHow + goOwn + `cd src; own go vet ./wire/...; own go build -trimpath -buildvcs=false -x -o ../third ./cmd/signet 2>&1 | work; cmp ../again ../third`},
 	}},
 }
