@@ -122,9 +122,10 @@ func (f *FS) tellSize(ctx context.Context, at *signet.Attr) {
 	if n == nil || !at.IsRegular() {
 		return
 	}
+	written := f.foreign(at.Owner)
 	n.mu.Lock()
 	foreign := n.foreign
-	needed := n.right.cached > 0 && (n.known.sized != foreign || f.foreign(at.Owner))
+	needed := n.right.cached > 0 && (n.known.sized != foreign || written)
 	n.mu.Unlock()
 	if !needed {
 		return

@@ -16,9 +16,9 @@ import (
 // lifetime, would then stay.
 //
 // So the mount remembers for a while which inodes it has shown the kernel, and for
-// which of those a DropAttr found nothing. For one of these all names are dropped: the
-// name it was found by is of the old epoch, and is looked up anew, as it is if it
-// has no lifetime. And when it is opened, so that the kernel must have it by now, its attributes are dropped again.
+// which of those a DropAttr found nothing. For one of these all names are dropped, unless
+// the name it was found by has no lifetime: either way that is looked up anew. And when
+// it is opened, so that the kernel must have it by now, its attributes are dropped again.
 // (Linux: fuse_lookup_name takes the version before it asks, fuse_iget compares it,
 // fuse_reverse_inval_inode returns ENOENT for an inode that is not there.)
 

@@ -12,8 +12,8 @@ import (
 	"github.com/signetfs/signet/internal/need"
 )
 
-// fills writes random bytes to a file until that fails, or 100 MiB are there, and says which call
-// failed with what, and what the file holds of what was written.
+// fills writes random bytes to a file until that fails, or 100 MiB are there. It says which calls
+// failed with what, and whether a second fsync succeeded.
 const fills = `import errno,os,random,sys
 said=[]
 def tried(what,fn):
